@@ -1,0 +1,1 @@
+"""What you run: one Beam pipeline a module, and the `handstream` command."""

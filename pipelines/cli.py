@@ -1,0 +1,58 @@
+"""The `handstream` command. A subcommand's imports are its own, so that `inspect` starts at once."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from importlib import import_module
+from importlib.metadata import version
+
+from handstream.records.errors import DatasetError, InputError, nearest
+
+COMMANDS = {
+    "extract": ("handstream.pipelines.extract", "videos and images in, a data set of hand-landmark windows out"),
+    "inspect": ("handstream.pipelines.inspect", "what is in a data set"),
+    "fetch-model": ("handstream.pipelines.landmarker_file", "bring MediaPipe's hand_landmarker.task into your cache"),
+}
+
+
+def usage() -> str:
+    lines = [f"handstream {version('handstream')}: gestures from videos, on Apache Beam", ""]
+    lines += [f"  handstream {name:<13}{about}" for name, (_, about) in COMMANDS.items()]
+    lines += ["", "Each has --help. To begin:  handstream fetch-model && handstream extract VIDEOS/ OUT"]
+    return "\n".join(lines)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a subcommand; its exit status."""
+    name, *rest = (sys.argv[1:] if argv is None else argv) or ["--help"]
+    if name in ("-h", "--help"):
+        print(usage())
+        return 0
+    if name == "--version":
+        print(version("handstream"))
+        return 0
+    if name not in COMMANDS:
+        close = nearest(name, COMMANDS)
+        hint = f"Did you mean {close}?" if close else ""
+        print(f"handstream: there is no command {name!r}. {hint}\n{usage()}", file=sys.stderr)
+        return 2
+    # Beam warns on import of extras that nobody asked for.
+    logging.getLogger().setLevel(logging.ERROR)
+    try:
+        status: int = import_module(COMMANDS[name][0]).run(rest)
+        sys.stdout.flush()
+        return status
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The reader of a pipe (head, less) has seen enough.
+        sys.stderr.close()
+        return 0
+    except (DatasetError, InputError) as error:
+        print(f"handstream: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,86 @@
+"""How far a run is: a bar on a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from typing import TextIO
+
+from handstream.transforms.tally import TALLY
+from rich.console import Console
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+
+TERMINAL_SECONDS, PLAIN_SECONDS = 0.25, 15.0
+
+
+def duration(seconds: float) -> str:
+    """
+    >>> duration(3725), duration(65), duration(3)
+    ('1:02:05', '1:05', '0:03')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+class Progress:
+    """Shows the tally of this process in a thread of its own while the block runs."""
+
+    def __init__(self, file: TextIO, quiet: bool, sources: int) -> None:
+        self._file = file
+        self._sources = sources
+        self._console = Console(file=file)
+        self._terminal = self._console.is_terminal
+        self._ended = threading.Event()
+        self._thread = None if quiet else threading.Thread(target=self._run, name="progress", daemon=True)
+        self._first: tuple[float, int] | None = None
+
+    def __enter__(self) -> Progress:
+        if self._thread:
+            self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        if self._thread:
+            self._thread.join()
+
+    def _run(self) -> None:
+        if self._terminal:
+            with Live(console=self._console, refresh_per_second=4, transient=True) as live:
+                while not self._ended.wait(TERMINAL_SECONDS):
+                    live.update(self._bar(TALLY.read()))
+        else:
+            while not self._ended.wait(PLAIN_SECONDS):
+                print(self.line(TALLY.read()), file=self._file, flush=True)
+
+    def _bar(self, counts: Counter[str]) -> Table:
+        grid = Table.grid(padding=(0, 1))
+        total = max(counts["frames_expected"], counts["frames_seen"], 1)
+        grid.add_row(ProgressBar(total=total, completed=counts["frames_seen"], width=30), self.line(counts))
+        return grid
+
+    def line(self, counts: Counter[str]) -> str:
+        """One line about how far it is."""
+        failures = counts["failed_sources"] + counts["failed_segments"]
+        failed = f", {failures} failures" if failures else ""
+        if not counts["frames_seen"]:
+            if counts["detected"] < counts["segments"] or counts["sources"] < self._sources:
+                return f"looked at {counts['sources']} of {self._sources} files{failed}"
+            return f"writing windows: {counts['takes']} takes{failed}"
+        if counts["detected"] >= counts["segments"]:
+            return f"{counts['frames_seen']} frames, writing windows: {counts['takes']} takes{failed}"
+        now = time.monotonic()
+        if self._first is None:
+            self._first = (now, counts["frames_seen"])
+        since, frames = now - self._first[0], counts["frames_seen"] - self._first[1]
+        speed = frames / since if since > 1 else 0.0
+        left = max(counts["frames_expected"] - counts["frames_seen"], 0)
+        ahead = f", {speed:.0f} a second, {duration(left / speed)} left" if speed else ""
+        return (
+            f"segment {counts['detected']} of {counts['segments']}, "
+            f"{counts['frames_seen']} of about {counts['frames_expected']} frames{ahead}{failed}"
+        )

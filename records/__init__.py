@@ -1,0 +1,1 @@
+"""The contract between extraction and training: what a window is on disk."""

@@ -1,0 +1,165 @@
+"""Manifests: a table (csv or parquet) that names the clips, one a row."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from typing import Any
+
+import pyarrow.lib
+import pyarrow.parquet as pq
+from handstream.records.errors import InputError, nearest
+from handstream.transforms import storage
+from handstream.transforms.clips import Clip
+from handstream.transforms.layouts import clean, split_name, stem
+
+COLUMNS = (
+    "path",
+    "label",
+    "subject",
+    "take",
+    "view",
+    "split",
+    "start",
+    "end",
+    "calibration",
+    "mirrored",
+)
+_TRUE, _FALSE = ("true", "1", "yes"), ("false", "0", "no", "")
+
+
+def read_manifest(path: str, mirrored: bool = False) -> list[Clip]:
+    """The clips that a manifest names; relative paths are relative to it.
+
+    Args:
+        path: the manifest, on any file system.
+        mirrored: what holds where the manifest has no such column.
+
+    Raises:
+        InputError: it is no table, or a row cannot be understood; names the line.
+    """
+    path = storage.absolute(path)
+    try:
+        data = storage.read_bytes(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot read the manifest ({error}).") from error
+    rows = _parquet_rows(path, data) if path.lower().endswith(".parquet") else _csv_rows(path, data)
+    header = list(rows[0][1]) if rows else []
+    if rows:
+        _check_header(path, header)
+    clips = []
+    for place, row in rows:
+        try:
+            clips.append(_clip(path, row, mirrored))
+        except InputError as error:
+            raise InputError(f"{path}, {place}: {error}") from None
+    if not clips:
+        raise InputError(f"{path}: the manifest has no rows.")
+    return clips
+
+
+def _csv_rows(path: str, data: bytes) -> list[tuple[str, dict[str, str]]]:
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise InputError(f"{path}, line {line}: not UTF-8. Save the table as CSV in UTF-8, or as Parquet.") from error
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    rows: list[tuple[str, dict[str, str]]] = []
+    header: list[str] | None = None
+    try:
+        for cells in reader:
+            if not any(cell.strip() for cell in cells):
+                continue
+            if header is None:
+                header = [cell.strip() for cell in cells]
+                _check_header(path, header)
+            elif len(cells) != len(header):
+                raise InputError(
+                    f"{path}, line {reader.line_num}: {len(cells)} cells, and the header has {len(header)}. "
+                    "Quote a cell that holds a comma."
+                )
+            else:
+                rows.append((f"line {reader.line_num}", dict(zip(header, cells, strict=True))))
+    except csv.Error as error:
+        raise InputError(f"{path}, line {reader.line_num}: no CSV ({error}).") from error
+    return rows
+
+
+def _parquet_rows(path: str, data: bytes) -> list[tuple[str, dict[str, str]]]:
+    try:
+        table = pq.read_table(io.BytesIO(data))
+    except pyarrow.lib.ArrowException as error:
+        raise InputError(f"{path}: no Parquet table ({storage.reason(error)}).") from error
+    return [(f"row {i}", {k: _text(v) for k, v in row.items()}) for i, row in enumerate(table.to_pylist(), 1)]
+
+
+def _text(value: Any) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    return str(value)
+
+
+def _check_header(path: str, header: list[str]) -> None:
+    for name in header:
+        if header.count(name) > 1:
+            raise InputError(f"{path}: two columns are called {name!r}.")
+    if "path" not in header:
+        close = nearest("path", header) or next((n for n in header if n.lower() == "path"), "")
+        hint = f" Rename {close!r}?" if close else ""
+        raise InputError(f"{path}: no column 'path' in {', '.join(header)}.{hint}")
+    for name in header:
+        if name not in COLUMNS and (close := nearest(name.lower(), COLUMNS, cutoff=0.8)):
+            raise InputError(
+                f"{path}: column {name!r} looks like a misspelt {close!r}: rename it (if it means something else, "
+                "to something less alike)."
+            )
+
+
+def _clip(manifest: str, row: dict[str, str], mirrored: bool) -> Clip:
+    name = row["path"]
+    if not name.strip():
+        raise InputError("the path is empty.")
+    folder = manifest.rpartition("/")[0]
+    absolute = not storage.is_local(name) or name.startswith("/")
+    start, end = (_seconds(column, row.get(column, "")) for column in ("start", "end"))
+    if start is not None and end is not None and start >= end:
+        raise InputError(f"start {start:g} is not before end {end:g}.")
+    take = row.get("take", "").strip()
+    if not take:
+        take = stem(name)
+        if start is not None or end is not None:
+            take += f"#{'' if start is None else f'{start:g}'}-{'' if end is None else f'{end:g}'}"
+    return Clip(
+        path=name if absolute else storage.join(folder, name),
+        name=clean(name),
+        take=clean(take),
+        view=clean(row.get("view", "").strip()),
+        label=clean(row.get("label", "").strip()),
+        subject=clean(row.get("subject", "").strip()),
+        split=split_name(row.get("split", "").strip()),
+        start=start,
+        end=end,
+        mirrored=_flag(row["mirrored"]) if "mirrored" in row else mirrored,
+        columns={k: v for k, v in row.items() if k not in COLUMNS or k == "calibration"},
+    )
+
+
+def _seconds(column: str, text: str) -> float | None:
+    if not text.strip():
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not math.isfinite(seconds) or seconds < 0:
+        raise InputError(f"{column} is {text!r}, not a number of seconds.")
+    return seconds
+
+
+def _flag(text: str) -> bool:
+    word = text.strip().lower()
+    if word not in _TRUE + _FALSE:
+        raise InputError(f"mirrored is {text!r}, neither true nor false.")
+    return word in _TRUE

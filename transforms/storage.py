@@ -1,0 +1,121 @@
+"""Files on any file system that Beam knows: local, object stores, or one that a user registered."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO
+
+from apache_beam.io.filesystem import BeamIOError, CompressionTypes, FileMetadata
+from apache_beam.io.filesystems import FileSystems
+
+TEMPORARY = "tmp"
+"""The folder below OUT where files grow until they are whole."""
+
+
+def is_local(path: str) -> bool:
+    return FileSystems.get_scheme(path) is None
+
+
+def absolute(path: str) -> str:
+    """A local path from the root, any other as it is."""
+    return os.path.abspath(path) if is_local(path) else path
+
+
+def join(folder: str, *parts: str) -> str:
+    return "/".join([folder.rstrip("/"), *parts])
+
+
+def literal(path: str) -> str:
+    """The pattern that matches this path and no other.
+
+    >>> literal("a[1]*.mp4")
+    'a[[]1][*].mp4'
+    """
+    return "".join(f"[{c}]" if c in "*?[" else c for c in path)
+
+
+def list_files(pattern: str) -> list[FileMetadata]:
+    """All files that match a pattern of Beam's (`**` crosses folders), sorted by path; none is no error."""
+    (result,) = FileSystems.match([pattern])
+    return sorted(result.metadata_list, key=lambda meta: meta.path)
+
+
+def open_file(path: str) -> BinaryIO:
+    """A seekable file to read.
+
+    Raises:
+        OSError: with a text that names the reason.
+    """
+    try:
+        file: BinaryIO = FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
+    except BeamIOError as error:
+        raise OSError(reason(error)) from error
+    return file
+
+
+def exists(path: str) -> bool:
+    return bool(FileSystems.exists(path))
+
+
+def is_folder(path: str) -> bool:
+    """Whether it is a folder; where a file system has none, whether any file lies below."""
+    if is_local(path):
+        return os.path.isdir(path)
+    return bool(list_files(join(literal(path), "**")))
+
+
+def read_bytes(path: str) -> bytes:
+    with open_file(path) as file:
+        return file.read()
+
+
+@contextmanager
+def writing(out: str, path: str) -> Iterator[BinaryIO]:
+    """A file that appears under its name when the block ends without an error, whole or not at all.
+
+    Args:
+        out: the data set's folder; the file grows in its folder for temporary files.
+        path: the final name; what stands there is replaced.
+    """
+    temporary = join(out, TEMPORARY, uuid.uuid4().hex)
+    file = FileSystems.create(temporary, compression_type=CompressionTypes.UNCOMPRESSED)
+    try:
+        try:
+            yield file
+        finally:
+            file.close()
+        if is_local(path):
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+        FileSystems.rename([temporary], [path])
+    except BaseException:
+        remove(temporary)
+        raise
+
+
+def write_bytes(out: str, path: str, data: bytes) -> None:
+    """Write a file whole or not at all."""
+    with writing(out, path) as file:
+        file.write(data)
+
+
+def remove(path: str) -> None:
+    """Delete a file; one that is not there is no error."""
+    try:
+        FileSystems.delete([path])
+    except (BeamIOError, OSError):
+        if exists(path):
+            raise
+
+
+def reason(error: BaseException) -> str:
+    """What an exception says, in one line without the chatter around it."""
+    if isinstance(error, BeamIOError) and error.exception_details:
+        details = error.exception_details
+        cause = next(iter(details.values())) if isinstance(details, dict) else details
+        return reason(cause) if isinstance(cause, BaseException) else str(cause)
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return " ".join(str(error).split()) or type(error).__name__
