@@ -18,7 +18,7 @@ from handstream.records.dataset import (
     read_windows,
     verify,
 )
-from handstream.records.errors import DatasetError, nearest
+from handstream.records.errors import DatasetError, nearest, printable
 from handstream.records.window import Side, State
 
 
@@ -124,7 +124,7 @@ def _show_all(dataset: Dataset, as_json: bool) -> None:
     status = Counter(row["status"] for row in rows)
     console.print("clips: " + ", ".join(f"{count} {name}" for name, count in sorted(status.items())), highlight=False)
     for row in [row for row in rows if row["status"] in ("failed", "partial")][:20]:
-        console.print(f"  {row['status']}: {row['path']}: {row['error']}", highlight=False, markup=False)
+        console.print(f"  {row['status']}: {printable(row['path'])}: {row['error']}", highlight=False, markup=False)
 
 
 def _show_verify(dataset: Dataset, as_json: bool) -> int:

@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from handstream.pipelines.progress import Progress
-from handstream.records.errors import InputError
+from handstream.records.errors import InputError, printable
 from handstream.transforms import storage
 from handstream.transforms.assemble import WindowOptions
 from handstream.transforms.clips import Clip
@@ -276,7 +276,7 @@ def summarize(out: str, seconds: float, args: argparse.Namespace) -> int:
     status = Counter(row["status"] for row in rows)
     bad = [row for row in rows if row["status"] in ("failed", "partial")]
     for row in bad[:20]:
-        complain(f"{row['status']}: {row['path']}: {row['error']}")
+        complain(f"{row['status']}: {printable(row['path'])}: {row['error']}")
     if len(bad) > 20:
         complain(f"... and {len(bad) - 20} more; all are in {storage.join(out, CLIPS_PARQUET)}.")
     for line in warnings(rows, description, args):

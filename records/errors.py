@@ -1,4 +1,4 @@
-"""What a user can mend."""
+"""What a user can mend, and how it is said."""
 
 from __future__ import annotations
 
@@ -24,3 +24,8 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     known = list(known)
     close = nearest(word, known)
     return f"Did you mean {close}?" if close else f"Known: {', '.join(known)}."
+
+
+def printable(name: str) -> str:
+    """A name on one line: newlines and other control characters as escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)

@@ -22,8 +22,14 @@ av.logging.set_level(av.logging.PANIC)
 Picture = NDArray[np.uint8]
 """[height, width, 3] RGB, contiguous."""
 
-MAX_PIXELS = 16384 * 16384
-_SEEK_BACK_US = 2_000_000
+SEEK_BACK_US = 2_000_000
+HINTS = {
+    "moov atom not found": "no mp4, or its recording or copying was cut short: copy it again",
+    "error reading header": "encrypted, or damaged: see whether `ffmpeg -i FILE OUT.mp4` can mend it",
+}
+"""What some of FFmpeg's errors mean."""
+CUT_SHORT_SECONDS = 1.0
+"""How much less than its header says a video may hold before it counts as cut short."""
 
 
 class MediaError(Exception):
@@ -61,8 +67,10 @@ def media_reason(error: BaseException) -> str:
 
 def _said(error: av.error.FFmpegError) -> str:
     """What FFmpeg logged about an error, which says more than its name."""
-    said = str(error.log[2]).strip() if error.log else ""  # (level, component, message)
-    return said or error.strerror or str(error)
+    log: Any = error.log  # (level, component, message)
+    said = str(log[2]).strip() if log else ""
+    text = said or error.strerror or str(error)
+    return f"{text} ({HINTS[text]})" if text in HINTS else text
 
 
 @contextmanager
@@ -89,6 +97,13 @@ def _opened(path: str) -> Iterator[tuple[Any, Any]]:
             yield container, stream
 
 
+def _seconds(container: Any, stream: Any) -> float | None:
+    """The length that the header gives, of the stream or else of the container."""
+    if stream.duration is not None and stream.time_base is not None:
+        return float(stream.duration * stream.time_base)
+    return None if container.duration is None else container.duration / av.time_base
+
+
 def read_header(path: str) -> Header:
     """Read a video's header and first frame.
 
@@ -97,11 +112,7 @@ def read_header(path: str) -> Header:
         OSError: the file cannot be read.
     """
     with _opened(path) as (container, stream):
-        seconds = None
-        if stream.duration is not None and stream.time_base is not None:
-            seconds = float(stream.duration * stream.time_base)
-        elif container.duration is not None:
-            seconds = container.duration / av.time_base
+        seconds = _seconds(container, stream)
         rate = stream.average_rate or stream.guessed_rate
         try:
             first = next(container.decode(stream), None)
@@ -156,8 +167,6 @@ def _display_matrix(frame: Any) -> NDArray[np.int32] | None:
 
 def _picture(frame: av.VideoFrame, aspect: Fraction | None, mirrored: bool) -> Picture:
     """RGB, square pixels, upright, unmirrored."""
-    if frame.width * frame.height > MAX_PIXELS:
-        raise MediaError(f"{frame.width}x{frame.height} pixels are too many")
     width = frame.width
     if aspect and aspect != 1:
         width = max(1, round(width * aspect))
@@ -229,7 +238,7 @@ class SegmentReader:
                     continue
                 before = rolled.before(wanted)
                 if len(before) < wanted and not rolled.from_start:
-                    back_us = max(_SEEK_BACK_US, 4 * back_us)
+                    back_us = max(SEEK_BACK_US, 4 * back_us)
                     continue
                 yield from self._give(rolled, before, stream)
                 return
@@ -250,6 +259,8 @@ class SegmentReader:
                     continue
                 last_sample = sample
             yield Frame(time_us, _picture(frame, aspect, mirrored), warmup=False)
+        if self.segment.last:
+            rolled.check_length()
 
     def _sample(self, time_us: int) -> int:
         return int(time_us * (self.sample_fps or 0) // 1_000_000)
@@ -265,6 +276,7 @@ class _Roll:
         self._start = stream.start_time
         self._first: tuple[int, av.VideoFrame] | None = None
         self._last_us: int | None = None
+        self._end_us = 0
         self.from_start = target_us - back_us <= 0 or self._start is None
         if not self.from_start:
             offset = self._start + round(Fraction(target_us - back_us, 1_000_000) / stream.time_base)
@@ -311,4 +323,20 @@ class _Roll:
             base = frame.time_base or self._stream.time_base
             time_us = round((frame.pts - self._start) * base * 1_000_000)
         self._last_us = time_us
+        self._end_us = max(self._end_us, time_us + round((frame.duration or 0) * self._stream.time_base * 1_000_000))
         return time_us
+
+    def check_length(self) -> None:
+        """Raise MediaError where the file ended long before its header's word.
+
+        A copy or a recording that was cut short ends without an error in many containers. The length of a container
+        that holds sound as well says nothing about its pictures.
+        """
+        if self._stream.duration is None and len(self._container.streams) > 1:
+            return
+        seconds = _seconds(self._container, self._stream)
+        if seconds is not None and self._end_us / 1e6 < seconds - CUT_SHORT_SECONDS:
+            raise MediaError(
+                f"the file ends after {self._end_us / 1e6:.1f} of {seconds:.1f} s: its recording or copying was cut "
+                "short. Copy it again, or use what there is with --keep-partial"
+            )

@@ -1,0 +1,459 @@
+"""Extraction against the loop that everyone writes, as ratios within one run.
+
+    python benchmarks/extract.py [--clips 16] [--frames 300] [--rounds 3] [--workers 2] [--json FILE]
+    python benchmarks/extract.py --memory
+
+The material is made from a real video with hands: 1920x1080, 30 fps, H.264, two hands in most frames. In each round the
+contestants run one after the other, each in processes of its own: once on a very short clip, which is its start-up and
+is subtracted, once on everything. CPU is user and system time of the whole process tree, memory the sum of its
+processes' proportional set sizes. All have as many cores as there are workers. Linux only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import platform
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+WIDTH, HEIGHT, FPS = 1920, 1080, 30
+SIDE, CORNERS = 720, ((160, 180), (1040, 180))
+"""The two pictures' size and where they stand (x, y)."""
+EDGE_FRAMES = 15
+"""Left out at both ends of the source: hands come and go there."""
+SHORT_FRAMES = 2
+MEMORY_CLIPS, MEMORY_FRAMES = (10, 200), 30
+SAMPLES_PER_SECOND = 4
+MIB = 1 << 20
+
+
+# ---- Material
+
+
+def sources(given: list[Path] | None) -> list[Path]:
+    """The videos to make clips from: one for the left, one for the right half of the picture."""
+    data = Path(os.environ.get("HANDSTREAM_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
+    found = given or [data / "two_view" / name for name in ("cam0_test.mp4", "cam1_test.mp4")]
+    for path in found:
+        if not path.is_file():
+            sys.exit(f"{path}: no such file. Name one or two videos with a hand in each by --source VIDEO [VIDEO].")
+    return [found[0], found[-1]]
+
+
+def make_clips(folder: Path, videos: list[Path], count: int, frames: int) -> list[Path]:
+    """Clips that differ in content, made where they are not there from an earlier run."""
+    clips = [folder / f"{frames:04d}" / f"{index:03d}.mp4" for index in range(count)]
+    missing = [index for index, clip in enumerate(clips) if not clip.exists()]
+    if not missing:
+        return clips
+    print(f"making {len(missing)} clips of {frames} frames in {folder} ...", file=sys.stderr)
+    clips[0].parent.mkdir(parents=True, exist_ok=True)
+    pictures = [read_squares(video) for video in videos]
+    noise = noisy_backgrounds()
+    for index in missing:
+        growing = clips[index].with_suffix(".part.mp4")
+        write_clip(growing, compose(pictures, noise, index, frames))
+        growing.replace(clips[index])
+    return clips
+
+
+def read_squares(video: Path) -> list[NDArray[np.uint8]]:
+    """The middle square of each frame, as JPEG: whole they would fill a gigabyte."""
+    import av
+    import cv2
+
+    squares = []
+    with av.open(str(video)) as container:
+        for frame in container.decode(video=0):
+            picture = frame.to_ndarray(format="bgr24")
+            height, width = picture.shape[:2]
+            size = min(height, width)
+            top, left = (height - size) // 2, (width - size) // 2
+            square = cv2.resize(picture[top : top + size, left : left + size], (SIDE, SIDE))
+            squares.append(cv2.imencode(".jpg", square, [cv2.IMWRITE_JPEG_QUALITY, 95])[1])
+    return squares[EDGE_FRAMES:-EDGE_FRAMES]
+
+
+def noisy_backgrounds(count: int = 8) -> list[NDArray[np.uint8]]:
+    """Soft patches of colour under a camera's noise, which costs a decoder what real video does."""
+    import cv2
+
+    rng = np.random.default_rng(0)
+    patches = cv2.resize(rng.uniform(60, 180, (9, 16, 3)), (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
+    noise = (rng.normal(0, 4, (HEIGHT, WIDTH, 3)).astype(np.float32) for _ in range(count))
+    return [np.clip(patches + grain, 0, 255).astype(np.uint8) for grain in noise]
+
+
+def compose(
+    pictures: list[list[NDArray[np.uint8]]], noise: list[NDArray[np.uint8]], index: int, frames: int
+) -> Iterator[NDArray[np.uint8]]:
+    """The frames of a clip: both pictures, to and fro through the source, from a start that is the clip's own."""
+    import cv2
+
+    for step in range(frames):
+        canvas = np.roll(noise[step % len(noise)], 97 * index, axis=1)
+        for squares, (x, y) in zip(pictures, CORNERS, strict=True):
+            place = (79 * index + step) % (2 * len(squares) - 2)
+            square = squares[min(place, 2 * len(squares) - 2 - place)]
+            canvas[y : y + SIDE, x : x + SIDE] = cv2.imdecode(square, cv2.IMREAD_COLOR)
+        yield canvas
+
+
+def write_clip(path: Path, frames: Iterator[NDArray[np.uint8]]) -> None:
+    import av
+
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=FPS, options={"crf": "20", "preset": "veryfast"})
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        for picture in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="bgr24")))
+        container.mux(stream.encode())
+
+
+# ---- Contestants, each in a process of its own
+
+
+def landmarker_of(model: str) -> tuple[Any, Any]:
+    """(mediapipe, a new landmarker in VIDEO mode for two hands); TensorFlow stays out, which would slow its start."""
+    sys.modules["tensorflow"] = None  # type: ignore[assignment]
+    import mediapipe
+    from mediapipe.tasks.python import BaseOptions, vision
+
+    options = vision.HandLandmarkerOptions(
+        base_options=BaseOptions(model_asset_path=model), running_mode=vision.RunningMode.VIDEO, num_hands=2
+    )
+    return mediapipe, vision.HandLandmarker.create_from_options(options)
+
+
+def to_array(result: Any) -> NDArray[np.float32]:
+    """[2, 21, 3], NaN for a hand that is not there."""
+    hands = np.full((2, 21, 3), np.nan, np.float32)
+    for slot, points in enumerate(result.hand_landmarks):
+        hands[slot] = [(point.x, point.y, point.z) for point in points]
+    return hands
+
+
+def naive(model: str, out: Path, clips: list[str]) -> None:
+    """The loop that everyone writes: OpenCV, a new landmarker for each clip, an array of landmarks for each clip."""
+    import cv2
+
+    for clip in clips:
+        mp, landmarker = landmarker_of(model)
+        capture = cv2.VideoCapture(clip)
+        landmarks: list[NDArray[np.float32]] = []
+        while True:
+            there, picture = capture.read()
+            if not there:
+                break
+            image = mp.Image(image_format=mp.ImageFormat.SRGB, data=cv2.cvtColor(picture, cv2.COLOR_BGR2RGB))
+            landmarks.append(to_array(landmarker.detect_for_video(image, len(landmarks) * 1000 // FPS)))
+        capture.release()
+        landmarker.close()
+        np.save(out / f"{Path(clip).stem}.npy", np.array(landmarks))
+
+
+def bare(model: str, out: Path, clips: list[str]) -> None:
+    """The least that must be done: PyAV's decoder in one thread, RGB, one landmarker; nothing is kept."""
+    import av
+
+    mp, landmarker = landmarker_of(model)
+    time_ms = 0
+    for clip in clips:
+        with av.open(clip) as container:
+            container.streams.video[0].codec_context.thread_count = 1
+            for frame in container.decode(video=0):
+                image = mp.Image(image_format=mp.ImageFormat.SRGB, data=frame.to_ndarray(format="rgb24"))
+                landmarker.detect_for_video(image, time_ms)
+                time_ms += 1000 // FPS
+    landmarker.close()
+
+
+CHILDREN = {"naive": naive, "bare": bare}
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A name, and the command that brings clips to a folder."""
+
+    name: str
+    command: Callable[[Path, list[Path]], list[str]]
+    processes: int = 1
+    """Each pays for a start of its own, so the short run has a clip for each."""
+
+
+def contestants(workers: int) -> list[Contestant]:
+    from handstream.pipelines import landmarker_file
+
+    model = landmarker_file.find(None)[0]
+
+    def child(name: str, out: Path) -> list[str]:
+        return [sys.executable, __file__, name, model, str(out)]
+
+    def alone(name: str) -> Contestant:
+        return Contestant(name, lambda out, clips: [*child(name, out), *map(str, clips)])
+
+    def spread(out: Path, clips: list[Path]) -> list[str]:
+        each = -(-len(clips) // workers)
+        names = out / "names"
+        names.write_text("".join(f"{clip}\n" for clip in clips))
+        return ["xargs", "-a", str(names), f"-P{workers}", f"-n{each}", *child("naive", out)]
+
+    return [
+        alone("naive"),
+        Contestant(f"naive x{workers}", spread, workers),
+        alone("bare"),
+        Contestant("handstream", lambda out, clips: extract(out, clips, workers)),
+    ]
+
+
+def extract(out: Path, clips: list[Path], workers: int) -> list[str]:
+    command = [sys.executable, "-m", "handstream.pipelines.cli", "extract", "--quiet"]
+    return [*command, "--direct_num_workers", str(workers), *map(str, clips), str(out / "dataset")]
+
+
+# ---- Measuring
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one run, or of what a run cost beyond its start-up."""
+
+    wall: float
+    cpu: float
+    """Seconds."""
+    peak: int
+    """Bytes."""
+
+
+class PeakMemory:
+    """Samples the proportional set size of all processes of a group in a thread while the block runs."""
+
+    def __init__(self, group: int) -> None:
+        self._group = group
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self.bytes = 0
+
+    def __enter__(self) -> PeakMemory:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._ended.wait(1 / SAMPLES_PER_SECOND):
+            self.bytes = max(self.bytes, sum(map(self._pss, map(int, filter(str.isdigit, os.listdir("/proc"))))))
+
+    def _pss(self, process: int) -> int:
+        try:
+            if os.getpgid(process) != self._group:
+                return 0
+            text = Path(f"/proc/{process}/smaps_rollup").read_text()
+        except OSError:  # it has ended
+            return 0
+        return next((int(line.split()[1]) << 10 for line in text.splitlines() if line.startswith("Pss:")), 0)
+
+
+def measure(command: list[str]) -> Cost:
+    """What a command and all its children cost; ends the benchmark where it fails."""
+    with tempfile.TemporaryFile("w+") as said:
+        begun = time.perf_counter()
+        process = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT, process_group=0)
+        try:
+            with PeakMemory(process.pid) as peak:
+                _, status, usage = os.wait4(process.pid, 0)
+                wall = time.perf_counter() - begun
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            said.seek(0)
+            sys.exit(f"{' '.join(command)[:300]} failed:\n{said.read()[-3000:]}")
+    return Cost(wall, usage.ru_utime + usage.ru_stime, peak.bytes)
+
+
+def run(contestant: Contestant, clips: list[Path], frames: int) -> tuple[Cost, float | None]:
+    """(cost, share of frames with two hands where that is told); checks that no frame was left out."""
+    out = Path(tempfile.mkdtemp(prefix="handstream-benchmark-"))
+    try:
+        cost = measure(contestant.command(out, clips))
+        found, share = counted(out)
+        if found is not None and found != frames:
+            sys.exit(f"{contestant.name} gave {found} frames, {frames} were there")
+        return cost, share
+    finally:
+        shutil.rmtree(out)
+
+
+def counted(out: Path) -> tuple[int | None, float | None]:
+    """(frames, share of them with two hands) of what stands in a contestant's folder, as far as it tells."""
+    if (table := out / "dataset" / "clips.parquet").exists():
+        import pyarrow.parquet as pq
+
+        return sum(pq.read_table(table, columns=["frames"])["frames"].to_pylist()), None
+    arrays = [np.load(path) for path in out.glob("*.npy")]
+    if not arrays:
+        return None, None
+    both = ~np.isnan(np.concatenate(arrays)).any(axis=(1, 2, 3))
+    return len(both), float(both.mean())
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A contestant's turn in a round."""
+
+    whole: Cost
+    short: Cost
+
+    def seconds(self) -> float:
+        """Without start-up."""
+        return self.whole.wall - self.short.wall
+
+    def cpu(self) -> float:
+        """Without start-up."""
+        return self.whole.cpu - self.short.cpu
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A target: a figure of each round, and the bound that its median keeps."""
+
+    text: str
+    of: Callable[[dict[str, Turn]], float]
+    least: float | None = None
+    most: float | None = None
+
+    def judge(self, rounds: list[dict[str, Turn]]) -> dict[str, Any]:
+        value = median(map(self.of, rounds))
+        kept = (self.least is None or value >= self.least) and (self.most is None or value <= self.most)
+        bound = f"at least {self.least:g}" if self.least is not None else f"at most {self.most:g}"
+        return {"what": self.text, "value": round(value, 3), "target": bound, "pass": kept}
+
+
+def rules(workers: int) -> list[Rule]:
+    spread = f"naive x{workers}"
+    return [
+        Rule("times as fast as naive", lambda r: r["naive"].seconds() / r["handstream"].seconds(), least=1.7),
+        Rule(f"times as fast as {spread}", lambda r: r[spread].seconds() / r["handstream"].seconds(), least=1.15),
+        Rule("CPU of naive", lambda r: r["handstream"].cpu() / r["naive"].cpu(), most=0.95),
+        Rule("CPU of bare", lambda r: r["handstream"].cpu() / r["bare"].cpu(), most=1.08),
+        Rule("peak MiB", lambda r: r["handstream"].whole.peak / MIB, most=900e6 / MIB),
+    ]
+
+
+def speed(args: argparse.Namespace, folder: Path, videos: list[Path]) -> dict[str, Any]:
+    """All contestants in turn, round by round."""
+    clips = make_clips(folder, videos, args.clips, args.frames)
+    short = make_clips(folder, videos, args.workers, SHORT_FRAMES)
+    frames, share = args.clips * args.frames, 0.0
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: args.workers])
+    rounds: list[dict[str, Turn]] = []
+    for number in range(args.rounds):
+        turns = {}
+        for one in contestants(args.workers):
+            print(f"round {number + 1} of {args.rounds}: {one.name} ...", file=sys.stderr)
+            start, _ = run(one, short[: one.processes], SHORT_FRAMES * one.processes)
+            whole, told = run(one, clips, frames)
+            share = share if told is None else told
+            turns[one.name] = Turn(whole, start)
+        rounds.append(turns)
+    print(f"\n{args.clips} clips of {args.frames} frames, two hands in {share:.0%}; medians of {args.rounds} rounds\n")
+    print(f"{'':<12}{'wall s':>9}{'start s':>9}{'frames/s':>10}{'CPU ms/frame':>14}{'peak MiB':>10}")
+    for name in rounds[0]:
+        print(row(name, [turns[name] for turns in rounds], frames))
+    judged = [rule.judge(rounds) for rule in rules(args.workers)]
+    print("\nhandstream, frames/s and CPU without start-up:")
+    report(judged)
+    raw = [{name: asdict(turn) for name, turn in turns.items()} for turns in rounds]
+    return {"frames": frames, "share_with_two_hands": share, "targets": judged, "rounds": raw}
+
+
+def row(name: str, turns: list[Turn], frames: int) -> str:
+    """A line of the table."""
+    seconds, cpu = median(turn.seconds() for turn in turns), median(turn.cpu() for turn in turns)
+    wall, start = median(turn.whole.wall for turn in turns), median(turn.short.wall for turn in turns)
+    peak = median(turn.whole.peak for turn in turns) / MIB
+    return f"{name:<12}{wall:>9.1f}{start:>9.1f}{frames / seconds:>10.1f}{cpu / frames * 1000:>14.1f}{peak:>10.0f}"
+
+
+def memory(args: argparse.Namespace, folder: Path, videos: list[Path]) -> dict[str, Any]:
+    """The peak for few and for many short clips."""
+    few, many = MEMORY_CLIPS
+    clips = make_clips(folder, videos, many, MEMORY_FRAMES)
+    handstream = contestants(args.workers)[-1]
+    rounds: list[dict[str, Turn]] = []
+    for _ in range(args.rounds):
+        peaks = [run(handstream, clips[:count], count * MEMORY_FRAMES)[0] for count in (few, many)]
+        rounds.append({"few": Turn(peaks[0], peaks[0]), "many": Turn(peaks[1], peaks[0])})
+    judged = [
+        Rule(f"peak MiB, {few} clips", lambda r: r["few"].whole.peak / MIB, most=900e6 / MIB).judge(rounds),
+        Rule(f"peak MiB, {many} clips", lambda r: r["many"].whole.peak / MIB, most=900e6 / MIB).judge(rounds),
+        Rule(f"{many} to {few} clips", lambda r: r["many"].whole.peak / r["few"].whole.peak, most=1.1).judge(rounds),
+    ]
+    print(f"\nhandstream, clips of {MEMORY_FRAMES} frames, medians of {args.rounds} rounds:")
+    report(judged)
+    return {"targets": judged, "rounds": [{k: asdict(turn.whole) for k, turn in turns.items()} for turns in rounds]}
+
+
+def report(judged: list[dict[str, Any]]) -> None:
+    for line in judged:
+        verdict = "pass" if line["pass"] else "FAIL"
+        print(f"  {line['what']:<26}{line['value']:>9.2f}   {line['target']:<16}{verdict}")
+
+
+def machine(workers: int) -> dict[str, Any]:
+    """What the figures depend on."""
+    names = ("handstream", "apache-beam", "mediapipe", "opencv-contrib-python", "av")
+    return {
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "cores": os.cpu_count(),
+        "workers": workers,
+        "versions": {name: version(name) for name in names},
+    }
+
+
+def main() -> None:
+    if sys.argv[1:2] and (contestant := CHILDREN.get(sys.argv[1])):
+        model, out, *clips = sys.argv[2:]
+        contestant(model, Path(out), clips)
+        return
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--clips", type=int, default=16)
+    parser.add_argument("--frames", type=int, default=300, help="of each clip")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--workers", type=int, default=2, help="also the cores that each contestant has")
+    parser.add_argument("--source", type=Path, nargs="+", help="one or two videos, a hand in each")
+    parser.add_argument("--memory", action="store_true", help="peak memory for few and many clips instead of speed")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure there, too")
+    args = parser.parse_args()
+    videos = sources(args.source)
+    key = hashlib.sha256(b"".join(video.read_bytes() for video in videos)).hexdigest()[:12]
+    folder = Path(tempfile.gettempdir()) / f"handstream-benchmark-{os.getuid()}" / key
+    result = (memory if args.memory else speed)(args, folder, videos)
+    if args.json:
+        args.json.write_text(json.dumps(machine(args.workers) | result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from handstream.pipelines.cli import main
+
+LAYOUT = ["--layout", "{subject}_{view}_{label}_{take}.mp4"]
+
+
+@pytest.fixture(scope="module")
+def dataset(clips, landmarker, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("inspect") / "out"
+    assert main(["extract", str(clips), str(out), *LAYOUT, "--landmarker", landmarker, "--quiet"]) == 0
+    return out
+
+
+def test_shows_splits_labels_views_and_clips(dataset, capsys):
+    assert main(["inspect", str(dataset)]) == 0
+    shown = capsys.readouterr().out
+    for words in ("2 labels, 2 views, 2 hands", "train", "point", "cam0", "6 ok"):
+        assert words in shown
+
+
+def test_for_machines(dataset, capsys):
+    assert main(["inspect", str(dataset), "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["clips"] == {"ok": 6}
+    assert sum(split["statistics"]["windows"] for split in facts["splits"].values()) == 3
+
+
+def test_one_take_as_a_table_and_for_machines(dataset, capsys):
+    assert main(["inspect", str(dataset), "--take", "1"]) == 0
+    shown = capsys.readouterr().out
+    assert "take 1: point, subject ann" in shown
+    assert "wrist 0." in shown
+    assert main(["inspect", str(dataset), "--take", "1", "--json"]) == 0
+    (window,) = json.loads(capsys.readouterr().out)
+    assert len(window["time"]) == 25
+    assert window["hand_landmarks"][0][0][0][0] == [None, None, None]
+    assert main(["inspect", str(dataset), "--take", "none"]) == 1
+    assert "no window of take 'none'" in capsys.readouterr().err
+
+
+def test_verify_finds_what_was_changed(dataset, tmp_path, capsys):
+    assert main(["inspect", str(dataset), "--verify"]) == 0
+    copy = tmp_path / "copy"
+    shutil.copytree(dataset, copy)
+    shard = next(copy.glob("train-*.tfrecord"))
+    data = bytearray(shard.read_bytes())
+    data[len(data) // 2] ^= 1
+    shard.write_bytes(data)
+    next(copy.glob("test-*.tfrecord")).unlink()
+    assert main(["inspect", str(copy), "--verify"]) == 1
+    shown = capsys.readouterr().out
+    assert "wrong checksum" in shown
+    assert "No such file" in shown
+
+
+@pytest.mark.parametrize(
+    ("contents", "words"),
+    [(None, "is no data set"), ("{", "cannot be read"), ("[]", "cannot be read"), ('{"schema": 99}', "schema 99")],
+)
+def test_what_is_no_data_set_is_said(tmp_path, capsys, contents, words):
+    if contents is not None:
+        (tmp_path / "dataset.json").write_text(contents)
+    assert main(["inspect", str(tmp_path)]) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_imports_nothing_heavy(dataset):
+    code = (
+        "import sys; from handstream.pipelines.cli import main\n"
+        f"for words in ([], ['--take', '1'], ['--verify']): main(['inspect', {str(dataset)!r}, *words])\n"
+        "heavy = {'tensorflow', 'mediapipe', 'apache_beam', 'cv2', 'av', 'scipy'}\n"
+        "found = heavy & {name.split('.')[0] for name in sys.modules}\n"
+        "assert not found, found"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_an_unknown_command_names_the_nearest(capsys):
+    assert main(["extrakt"]) == 2
+    assert "Did you mean extract?" in capsys.readouterr().err

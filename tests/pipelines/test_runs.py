@@ -1,0 +1,187 @@
+"""The folder that a run writes to, and how a run ends."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from handstream.pipelines import runs
+from handstream.pipelines.cli import main
+from handstream.pipelines.progress import Progress
+from handstream.records.errors import InputError
+from handstream.transforms import storage
+
+
+@pytest.fixture(autouse=True)
+def _model(landmarker, monkeypatch) -> None:
+    monkeypatch.setenv("HANDSTREAM_LANDMARKER", landmarker)
+
+
+def command(*words: str | Path) -> list[str]:
+    return [sys.executable, "-m", "handstream.pipelines.cli", "extract", *map(str, words)]
+
+
+def test_out_that_is_a_file(tmp_path):
+    (tmp_path / "out").write_text("")
+    with pytest.raises(InputError, match="is a file"), runs.opened(str(tmp_path / "out")):
+        pass
+
+
+def test_out_that_holds_something_else(tmp_path):
+    (tmp_path / "thesis.tex").write_text("")
+    with pytest.raises(InputError, match=r"something else \(thesis.tex\)"), runs.opened(str(tmp_path)):
+        pass
+    assert os.listdir(tmp_path) == ["thesis.tex"]
+
+
+def test_out_below_a_file_or_not_writable(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be written to"), runs.opened(str(tmp_path / "file" / "out")):
+        pass
+    with pytest.raises(InputError, match="cannot be written to"), runs.opened("/proc/handstream"):
+        pass
+
+
+def test_two_runs_do_not_write_one_folder(tmp_path):
+    out = str(tmp_path / "out")
+    with runs.opened(out):
+        with pytest.raises(InputError, match="another run"), runs.opened(out):
+            pass
+    with runs.opened(out):
+        pass
+
+
+def test_the_lock_ends_with_a_killed_process(tmp_path):
+    out = str(tmp_path / "out")
+    code = f"import os; from handstream.pipelines import runs\nwith runs.opened({out!r}): os.kill(os.getpid(), 9)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -signal.SIGKILL
+    with runs.opened(out):
+        pass
+
+
+def test_what_a_killed_run_left_half_written_goes(tmp_path):
+    out = tmp_path / "out"
+    with runs.opened(str(out)):
+        pass
+    (out / "tmp").mkdir(exist_ok=True)
+    (out / "tmp" / "half").write_text("")
+    with runs.opened(str(out)):
+        assert not (out / "tmp" / "half").exists()
+
+
+def test_wrong_usage_is_status_2_and_leaves_nothing(tmp_path, capsys, monkeypatch):
+    assert main(["extract", str(tmp_path / "nothing"), str(tmp_path / "out")]) == 2
+    assert "no such file or folder" in capsys.readouterr().err
+    (tmp_path / "empty").mkdir()
+    assert main(["extract", str(tmp_path / "empty"), str(tmp_path / "out")]) == 2
+    assert "holds no video and no image" in capsys.readouterr().err
+    monkeypatch.setenv("HANDSTREAM_LANDMARKER", str(tmp_path / "none.task"))
+    (tmp_path / "a.mp4").write_text("")
+    assert main(["extract", str(tmp_path / "a.mp4"), str(tmp_path / "out")]) == 2
+    assert "none.task" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_without_a_model_the_command_that_brings_it_is_named(tmp_path, capsys, monkeypatch):
+    monkeypatch.delenv("HANDSTREAM_LANDMARKER")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    (tmp_path / "a.mp4").write_text("")
+    assert main(["extract", str(tmp_path / "a.mp4"), str(tmp_path / "out")]) == 2
+    assert "handstream fetch-model" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("mode", ["multi_threading", "multi_processing"])
+def test_ctrl_c_ends_soon_and_says_that_the_command_carries_on(clips, tmp_path, number, mode):
+    words = (clips, tmp_path / "out", "--direct_running_mode", mode)
+    with subprocess.Popen(command(*words), stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "clips to" in line:
+                break
+        while process.poll() is None and not list((tmp_path / "out").glob("plan/sources/*/*")):
+            threading.Event().wait(0.05)
+        process.send_signal(number)
+        rest = process.stderr.read()
+        process.wait(timeout=2)
+    assert "carries on" in rest
+    assert process.returncode == 128 + number
+    assert not (tmp_path / "out" / "dataset.json").exists()
+
+
+def test_a_full_disk_fails_with_that_word(clips, tmp_path, monkeypatch, capfd):
+    create = storage.FileSystems.create
+    written = Counter[str]()
+
+    def full(path: str, *args: object, **kwargs: object) -> object:
+        written["files"] += 1
+        if written["files"] > 8:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+        return create(path, *args, **kwargs)
+
+    out = tmp_path / "out"
+    with monkeypatch.context() as patched:
+        patched.setattr(storage.FileSystems, "create", staticmethod(full))
+        assert main(["extract", str(clips), str(out)]) == 1
+    said = capfd.readouterr().err
+    assert "No space left on device" in said
+    assert "carries on" in said
+    assert "Traceback" not in said
+    assert not (out / "dataset.json").exists()
+    assert not list(out.glob("*.tfrecord"))
+    assert main(["extract", str(clips), str(out)]) == 0
+
+
+def test_dry_run_says_what_would_be_done_and_does_nothing(clips, tmp_path, capsys):
+    layout = ["--layout", "{subject}_{view}_{label}_{take}.mp4"]
+    assert main(["extract", str(clips), str(tmp_path / "out"), *layout, "--dry-run"]) == 0
+    said = capsys.readouterr().out
+    for words in ("6 clips, 3 takes", "open 2", "point 4", "ann 2", "cam0 3", "172 frames", "cores of this machine"):
+        assert words in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_quiet_says_nothing_when_all_is_well(clips, tmp_path, capfd):
+    assert main(["extract", str(clips / "ann_cam0_point_1.mp4"), str(tmp_path / "out"), "--quiet"]) == 0
+    captured = capfd.readouterr()
+    assert captured.err == ""
+    assert captured.out == ""
+
+
+def test_progress_says_how_far_it_is(monkeypatch):
+    progress = Progress(sys.stderr, quiet=True, sources=4)
+    assert "looked at 2 of 4 files" in progress.line(Counter(sources=2))
+    counts = Counter(sources=4, segments=3, detected=1, frames_expected=900, frames_seen=300, failed_segments=1)
+    progress.line(counts)
+    monkeypatch.setattr("handstream.pipelines.progress.time.monotonic", lambda: progress._first[0] + 10)
+    later = progress.line(counts + Counter(frames_seen=300))
+    assert later == "segment 1 of 3, 600 of about 900 frames, 30 a second, 0:10 left, 1 failures"
+    done = Counter(sources=4, segments=1, detected=1, frames_expected=3, frames_seen=3, takes=2)
+    assert "writing windows: 2 takes" in progress.line(done)
+
+
+@pytest.mark.parametrize(
+    ("rows", "window", "words"),
+    [
+        ([{"seconds": 20.0, "status": "ok", "path": "a.mp4", "hands_dropped": 0}], None, "longer than 15 s"),
+        (
+            [{"seconds": 2.0, "status": "ok", "path": "a.mp4", "hands_dropped": 3}],
+            None,
+            "3 detections found no free slot",
+        ),
+    ],
+)
+def test_what_is_rarely_meant_is_said(rows, window, words):
+    args = argparse.Namespace(window=window, num_hands=2)
+    description = {"splits": {"train": {"statistics": {"step_us": {"min": 1, "median": 1, "max": 166_667}}}}}
+    said = list(runs.warnings(rows, description, args))
+    assert any(words in line for line in said)
+    assert any("0.17 s between frames" in line for line in said)
