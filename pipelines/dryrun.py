@@ -7,15 +7,19 @@ import os
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 
-from handstream.pipelines import runs
+from handstream.pipelines import landmarker_file, runs
 from handstream.pipelines.progress import duration
+from handstream.records.errors import InputError
 from handstream.transforms import storage
-from handstream.transforms.clips import IMAGE, Clip, Source
+from handstream.transforms.clips import IMAGE, Clip, Segment, Source
+from handstream.transforms.landmarker import HandLandmarker
 from handstream.transforms.match import Matched
 from handstream.transforms.probe import probe
+from handstream.transforms.video import MediaError, SegmentReader, read_image
 
-TRIAL_FRAMES = 20
+TRIAL_FRAMES = 30
 
 
 def show(args: argparse.Namespace, matched: Matched) -> int:
@@ -74,32 +78,26 @@ def _amount(clips: list[Clip], sources: dict[str, Source], args: argparse.Namesp
 
 
 def _trial(source: Source | None, args: argparse.Namespace) -> float | None:
-    """Seconds that one frame takes on one core, tried on the first frames of a source."""
-    from handstream.pipelines import landmarker_file
-    from handstream.records.errors import InputError
-    from handstream.transforms.clips import Segment
-    from handstream.transforms.landmarker import HandLandmarker
-    from handstream.transforms.video import MediaError, SegmentReader, read_image
-
+    """Seconds that one frame takes on one core, tried on some frames from its middle."""
     if source is None:
         return None
     try:
         path, _ = landmarker_file.find(args.landmarker)
     except InputError:
         return None
-    landmarker = HandLandmarker(storage.read_bytes(path), args.running_mode, args.num_hands)
-    try:
-        begun, seen = time.perf_counter(), 0
-        if source.kind == IMAGE:
-            landmarker.detect(read_image(source.path))
-            return time.perf_counter() - begun
-        for frame in SegmentReader(Segment(source.path, source.digest, source.kind, 0, True), 0):
-            landmarker.detect(frame.picture)
-            seen += 1
-            if seen == TRIAL_FRAMES:
-                break
-    except MediaError:
-        pass
-    finally:
-        landmarker.close()
-    return (time.perf_counter() - begun) / max(seen, 1)
+    middle = Segment(source.path, source.digest, source.kind, source.segments // 2, last=True)
+    with runs.own_stderr():
+        landmarker = HandLandmarker(storage.read_bytes(path), args.running_mode, args.num_hands)
+        try:
+            begun, seen = time.perf_counter(), 0
+            if source.kind == IMAGE:
+                landmarker.detect(read_image(source.path))
+                return time.perf_counter() - begun
+            for frame in islice(SegmentReader(middle, 0), TRIAL_FRAMES):
+                landmarker.detect(frame.picture)
+                seen += 1
+        except MediaError:
+            pass
+        finally:
+            landmarker.close()
+        return (time.perf_counter() - begun) / max(seen, 1)

@@ -159,24 +159,26 @@ def _show_take(dataset: Dataset, take: str, as_json: bool) -> int:
         subject = f", subject {window['subject']}" if window["subject"] else ""
         span = f"{window['start_us'] / 1e6:.3f} to {window['end_us'] / 1e6:.3f} s"
         console.print(f"take {take}: {label}{subject}, {split}, {span}", highlight=False, markup=False)
+        console.print("each hand: x and y of the wrist, score that it is a right hand; ~ interpolated")
         table = Table("time")
-        cells = [(v, h) for v in range(dataset.views) for h in range(dataset.hands)]
-        for v, h in cells:
+        present = np.isin(window["state"], (State.SEEN, State.INTERPOLATED)).any(axis=0)
+        slots = [(int(v), int(h)) for v, h in np.argwhere(present)]
+        for v, h in slots:
             side = Side(int(window["side"][v, h])).name.lower()
-            table.add_column(f"{window['views'][v] or 'view ' + str(v)} slot {h}: {side}")
+            table.add_column(f"{window['views'][v]} slot {h} {side}".strip())
         for t, time in enumerate(window["time"]):
-            table.add_row(f"{time:.3f}", *(_cell(window, t, v, h) for v, h in cells))
+            table.add_row(f"{time:.3f}", *(_cell(window, t, v, h) for v, h in slots))
         console.print(table)
     return 0
 
 
 def _cell(window: dict[str, Any], t: int, v: int, h: int) -> str:
     state = State(int(window["state"][t, v, h]))
-    if state in (State.NONE, State.NO_VIEW):
-        return "" if state == State.NONE else "no view"
+    if state not in (State.SEEN, State.INTERPOLATED):
+        return ""
     x, y = window["hand_landmarks"][t, v, h, 0, :2]
     mark = "~" if state == State.INTERPOLATED else ""
-    return f"{mark}wrist {x:.3f} {y:.3f}  right {window['handedness'][t, v, h]:.2f}"
+    return f"{mark}{x:.3f} {y:.3f} {window['handedness'][t, v, h]:.2f}"
 
 
 def _plain(window: dict[str, Any]) -> dict[str, Any]:

@@ -59,8 +59,10 @@ class Progress:
 
     def _bar(self, counts: Counter[str]) -> Table:
         grid = Table.grid(padding=(0, 1))
+        grid.add_column(width=16)
+        grid.add_column(no_wrap=True)
         total = max(counts["frames_expected"], counts["frames_seen"], 1)
-        grid.add_row(ProgressBar(total=total, completed=counts["frames_seen"], width=30), self.line(counts))
+        grid.add_row(ProgressBar(total=total, completed=counts["frames_seen"], width=16), self.line(counts))
         return grid
 
     def line(self, counts: Counter[str]) -> str:
@@ -79,8 +81,6 @@ class Progress:
         since, frames = now - self._first[0], counts["frames_seen"] - self._first[1]
         speed = frames / since if since > 1 else 0.0
         left = max(counts["frames_expected"] - counts["frames_seen"], 0)
-        ahead = f", {speed:.0f} a second, {duration(left / speed)} left" if speed else ""
-        return (
-            f"segment {counts['detected']} of {counts['segments']}, "
-            f"{counts['frames_seen']} of about {counts['frames_expected']} frames{ahead}{failed}"
-        )
+        ahead = f", {speed:.0f}/s, {duration(left / speed)} left" if speed else ""
+        segments = f"{counts['detected']} of {counts['segments']} segments"
+        return f"{segments}, {counts['frames_seen']} of {counts['frames_expected']} frames{ahead}{failed}"

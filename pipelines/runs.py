@@ -210,7 +210,7 @@ def execute(
     failure: Exception | None = None
     begun = time.monotonic()
     sources = len({clip.path for clip in active})
-    with _own_stderr() as terminal, _interruptible(terminal), Progress(terminal, args.quiet, sources):
+    with own_stderr() as terminal, _interruptible(terminal), Progress(terminal, args.quiet, sources):
         try:
             pipeline = beam.Pipeline(runner=runner, options=options)
             build(pipeline)
@@ -223,7 +223,7 @@ def execute(
 
 
 @contextlib.contextmanager
-def _own_stderr() -> Iterator[TextIO]:
+def own_stderr() -> Iterator[TextIO]:
     """Standard error for us alone, while MediaPipe, TensorFlow Lite and Beam's workers chatter into nothing.
 
     Their libraries write to the file descriptor itself and cannot be told not to; what matters of it is raised, too.

@@ -37,7 +37,8 @@ def test_one_take_as_a_table_and_for_machines(dataset, capsys):
     assert main(["inspect", str(dataset), "--take", "1"]) == 0
     shown = capsys.readouterr().out
     assert "take 1: point, subject ann" in shown
-    assert "wrist 0." in shown
+    assert "cam0 slot 1" in shown
+    assert "0.033" in shown
     assert main(["inspect", str(dataset), "--take", "1", "--json"]) == 0
     (window,) = json.loads(capsys.readouterr().out)
     assert len(window["time"]) == 25

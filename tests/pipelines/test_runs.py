@@ -163,7 +163,7 @@ def test_progress_says_how_far_it_is(monkeypatch):
     progress.line(counts)
     monkeypatch.setattr("handstream.pipelines.progress.time.monotonic", lambda: progress._first[0] + 10)
     later = progress.line(counts + Counter(frames_seen=300))
-    assert later == "segment 1 of 3, 600 of about 900 frames, 30 a second, 0:10 left, 1 failures"
+    assert later == "1 of 3 segments, 600 of 900 frames, 30/s, 0:10 left, 1 failures"
     done = Counter(sources=4, segments=1, detected=1, frames_expected=3, frames_seen=3, takes=2)
     assert "writing windows: 2 takes" in progress.line(done)
 
