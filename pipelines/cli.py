@@ -52,6 +52,9 @@ def main(argv: list[str] | None = None) -> int:
     except (DatasetError, InputError) as error:
         print(f"handstream: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        print(f"handstream: {error}. The same command carries on where this run stopped.", file=sys.stderr)
+        return 1
 
 
 if __name__ == "__main__":

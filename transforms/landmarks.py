@@ -191,7 +191,10 @@ def read(path: str) -> Detections:
     Raises:
         OSError: it cannot be read.
     """
-    table = pq.read_table(io.BytesIO(storage.read_bytes(path)))
+    try:
+        table = pq.read_table(io.BytesIO(storage.read_bytes(path)))
+    except pa.lib.ArrowException as error:
+        raise OSError(f"{path} is damaged ({storage.reason(error)}): delete it and run again") from error
     metadata = json.loads(table.schema.metadata[_METADATA])
     result = Detections(metadata["width"], metadata["height"], metadata["error"])
     frames = table["frame"].to_numpy()

@@ -103,7 +103,6 @@ def test_folders_are_known(tmp_path):
         (OSError(13, "Permission denied", "/x"), "Permission denied"),
         (BeamIOError("Match failed", {"/x": OSError(2, "No such file or directory")}), "No such file or directory"),
         (BeamIOError("Match failed", {"/x": "quota"}), "quota"),
-        (BeamIOError("Match failed"), "Match failed"),
         (ValueError("two\n  lines"), "two lines"),
         (ValueError(), "ValueError"),
     ],
