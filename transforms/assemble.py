@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,11 +38,9 @@ class WindowOptions:
     def label_id(self, label: str) -> int:
         return self.labels.index(label) if label else -1
 
-    def places(self, names: Sequence[str]) -> list[int]:
-        """Where the views of a take stand in its windows."""
-        if self.view_names:
-            return [self.view_names.index(name) for name in names]
-        return list(range(len(names)))
+    def places(self, names: Iterable[str]) -> dict[str, int]:
+        """Where the views of a take stand in its windows, those that could not be read among them."""
+        return {name: place for place, name in enumerate(self.view_names or sorted(names))}
 
 
 @dataclass
@@ -167,7 +165,8 @@ def take_clock(views: Sequence[View], rate: float | None) -> NDArray[np.int64]:
     first = min(int(view.times_us[0]) for view in views)
     last = max(int(view.times_us[-1]) for view in views)
     if rate is not None:
-        ticks = int((last - first) * rate // 1e6) + 1
+        # Times are whole microseconds: the last frame may fall just short of its tick.
+        ticks = int((last - first + SAME_TIME_US) * rate // 1e6) + 1
         return first + np.round(np.arange(ticks) * (1e6 / rate)).astype(np.int64)
     fastest = min(views, key=lambda view: (view.interval_us, view.clip.view))
     times = fastest.times_us
@@ -191,8 +190,9 @@ def sample_track(
     """Where a track is read for each tick: (ticks, left, weight, seen).
 
     Ticks of the clock at which the track is known; there its value is
-    (1 - weight) * value[left] + weight * value[left + 1]; `seen` where a frame falls on the tick. Between two
-    detections only where they are at most `gap_us` apart, and never before the first or after the last.
+    (1 - weight) * value[left] + weight * value[left + 1]; `seen` where it was detected in a frame on the tick. Between
+    two detections only where they are at most `gap_us` apart, and not on a tick on which a frame falls: there it was
+    looked for and not found. Never before the first or after the last.
     """
     at = times_us[track.frames]
     right = np.searchsorted(at, clock_us, side="left")
@@ -201,14 +201,17 @@ def sample_track(
     nearest = np.where(np.abs(at[right] - clock_us) <= np.abs(clock_us - at[left]), right, left)
     seen = np.abs(at[nearest] - clock_us) <= SAME_TIME_US
     span = at[right] - at[left]
-    between = ~seen & (at[left] < clock_us) & (clock_us < at[right]) & (span <= gap_us)
+    looked = np.searchsorted(times_us, clock_us + SAME_TIME_US, "right") > np.searchsorted(
+        times_us, clock_us - SAME_TIME_US, "left"
+    )
+    between = ~looked & (at[left] < clock_us) & (clock_us < at[right]) & (span <= gap_us)
     weight = np.where(between, (clock_us - at[left]) / np.maximum(span, 1), 0.0)
     ticks = np.flatnonzero(seen | between)
     return ticks, np.where(seen, nearest, left)[ticks], weight[ticks], seen[ticks]
 
 
-def assemble_take(key: TakeKey, views: Sequence[View], options: WindowOptions) -> Take:
-    """Put the views of a take on one clock."""
+def assemble_take(key: TakeKey, views: Sequence[View], options: WindowOptions, places: dict[str, int]) -> Take:
+    """Put the views of a take on one clock, each in its place."""
     own_frames = len(views) == 1 and options.rate is None
     clock = views[0].times_us if own_frames else take_clock(views, options.rate)
     shape = (len(clock), options.views, options.hands)
@@ -224,7 +227,8 @@ def assemble_take(key: TakeKey, views: Sequence[View], options: WindowOptions) -
         np.zeros((options.views, 2), np.int64),
     )
     names = list(take.views)
-    for v, view in zip(options.places([view.clip.view for view in views]), views, strict=True):
+    for view in views:
+        v = places[view.clip.view]
         names[v] = view.clip.view
         take.image_size[v] = view.size
         take.state[:, v] = State.NONE
@@ -325,7 +329,8 @@ def windows_of_take(
             views.append(view)
     if not views:
         return result
-    for window in cut_windows(assemble_take(key, views, options), options):
+    places = options.places(clip.view for clip, _ in clips)
+    for window in cut_windows(assemble_take(key, views, options, places), options):
         seen: Any = (window.state == State.SEEN) | (window.state == State.INTERPOLATED)
         if options.window is not None and not seen.any():
             result.windows_without_hands += 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -29,6 +30,7 @@ from handstream.transforms.takes import TakePlan
 from handstream.transforms.tally import TALLY
 
 SHARD_BYTES = 64 << 20
+SHARD_NAME = re.compile(rf"({'|'.join(SPLITS)})-\d{{5}}-of-\d{{5}}\.tfrecord")
 CLIPS_PARQUET = "clips.parquet"
 
 
@@ -168,7 +170,8 @@ def finish(
     storage.write_bytes(out, path, (json.dumps(description, indent=1, ensure_ascii=False) + "\n").encode())
     named = {receipt.name for receipt in receipts}
     for meta in storage.list_files(storage.join(storage.literal(out), "*.tfrecord")):
-        if meta.path.rpartition("/")[2] not in named:
+        name = meta.path.rpartition("/")[2]
+        if SHARD_NAME.fullmatch(name) and name not in named:
             storage.remove(meta.path)
     return path
 
@@ -196,7 +199,9 @@ def encode_clips(reports: Iterable[ClipReport]) -> bytes:
     }
     for column in own:
         # A column of the user's that is called like one of ours keeps its contents under another name.
-        name = f"manifest_{column}" if column in rows else column
+        name = column
+        while name in rows:
+            name = f"manifest_{name}"
         rows[name] = (pa.string(), [r.clip.columns.get(column) for r in ordered])
     table = pa.table({name: pa.array(values, kind) for name, (kind, values) in rows.items()})
     file = io.BytesIO()

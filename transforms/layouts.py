@@ -10,6 +10,7 @@ from functools import cached_property
 
 from handstream.records.errors import InputError, did_you_mean
 
+SEPARATORS = tuple("/_-. ")
 FIELDS = ("split", "subject", "label", "take", "view")
 _SPLITS = {
     "train": "train",
@@ -126,7 +127,7 @@ class Pattern:
                     f"--layout {self.text!r} is ambiguous for {name!r}: {field} is {lazy.group(field)!r} or {value!r}. "
                     "Say what a field looks like by a regular expression, such as {take:[0-9]+} or {subject:[^_]+}."
                 )
-        if "take" not in found:
+        if not found.get("take"):
             found["take"] = self._path_without_view(name, greedy)
         return {field: found[field] for field in FIELDS if field in found}
 
@@ -135,9 +136,13 @@ class Pattern:
         if "view" not in match.groupdict():
             return stem(name)
         start, end = match.span("view")
-        rest = stem(name[:start] + name[end:])
-        # The view's own folder or separator is left over twice: a//b, a__b, _b.
-        return re.sub(r"([/_\-. ])\1+", r"\1", rest).strip("/_-. ") or "take"
+        before, after = name[:start], stem(name)[end:]
+        # The view's folder or word goes with the separator that held it: a/VIEW/b, a_VIEW, VIEW_b.
+        if after[:1] in SEPARATORS and (not before or before[-1] in SEPARATORS):
+            after = after[1:]
+        elif not after and before[-1:] in SEPARATORS:
+            before = before[:-1]
+        return before + after or "take"
 
 
 def parse_layout(text: str) -> Folders | Pattern:

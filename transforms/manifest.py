@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import os
 from typing import Any
 
 import pyarrow.lib
@@ -126,13 +127,17 @@ def _clip(manifest: str, row: dict[str, str], mirrored: bool) -> Clip:
     start, end = (_seconds(column, row.get(column, "")) for column in ("start", "end"))
     if start is not None and end is not None and start >= end:
         raise InputError(f"start {start:g} is not before end {end:g}.")
+    path = name if absolute else storage.join(folder, name)
+    if storage.is_local(path):
+        # Two spellings of one file are one file.
+        path = os.path.normpath(path)
     take = row.get("take", "").strip()
     if not take:
         take = stem(name)
         if start is not None or end is not None:
-            take += f"#{'' if start is None else f'{start:g}'}-{'' if end is None else f'{end:g}'}"
+            take += f"#{_stamp(start)}-{_stamp(end)}"
     return Clip(
-        path=name if absolute else storage.join(folder, name),
+        path=path,
         name=clean(name),
         take=clean(take),
         view=clean(row.get("view", "").strip()),
@@ -156,6 +161,11 @@ def _seconds(column: str, text: str) -> float | None:
     if not math.isfinite(seconds) or seconds < 0:
         raise InputError(f"{column} is {text!r}, not a number of seconds.")
     return seconds
+
+
+def _stamp(seconds: float | None) -> str:
+    """Seconds to the microsecond, without needless zeros."""
+    return "" if seconds is None else f"{seconds:.6f}".rstrip("0").rstrip(".")
 
 
 def _flag(text: str) -> bool:

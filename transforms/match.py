@@ -45,11 +45,12 @@ def match_inputs(inputs: list[str], layout: Folders | Pattern, mirrored: bool = 
         root, paths = _expand(text)
         named = len(paths) == 1 and paths[0] == storage.absolute(text)
         media = [path for path in paths if named or _is_media(path)]
-        passed_over.update(_ending(path) for path in paths if path not in set(media))
+        others = Counter(map(_ending, set(paths).difference(media)))
+        passed_over += others
         if not media:
-            others = f", only {_count(passed_over)}" if paths else ""
+            only = f", only {_count(others)}" if others else ""
             raise InputError(
-                f"{text}: holds no video and no image{others}. "
+                f"{text}: holds no video and no image{only}. "
                 f"Videos end in {' '.join(VIDEO_ENDINGS)}, images in {' '.join(IMAGE_ENDINGS)}."
             )
         for path in media:
@@ -91,6 +92,10 @@ def _clip(path: str, root: str, layout: Folders | Pattern, mirrored: bool) -> Cl
     values = layout.read(name)
     if values is None:
         return Clip(path, name, take=name, skipped="does not fit --layout")
+    try:
+        split = split_name(values.get("split", ""))
+    except InputError as error:
+        raise InputError(f"{name}: {error} Write * for a part that says nothing, or {{split:REGEX}}.") from None
     return Clip(
         path,
         name,
@@ -98,7 +103,7 @@ def _clip(path: str, root: str, layout: Folders | Pattern, mirrored: bool) -> Cl
         view=values.get("view", ""),
         label=values.get("label", ""),
         subject=values.get("subject", ""),
-        split=split_name(values.get("split", "")),
+        split=split,
         mirrored=mirrored,
     )
 

@@ -65,21 +65,23 @@ def assign_splits(clips: Iterable[Clip], shares: Shares, known: dict[str, str]) 
         InputError: what belongs together is in two splits, by the user's own word or by splits.csv.
     """
     clips = list(clips)
-    open_clips = [clip for clip in clips if not clip.skipped and not clip.split]
-    bundles = _bundles(open_clips)
     assigned = dict(known)
     strata: dict[str, list[list[str]]] = defaultdict(list)
-    for groups, clip in bundles:
-        remembered = {known[group] for group in groups if group in known}
-        if len(remembered) > 1:
+    for bundle in _bundles([clip for clip in clips if not clip.skipped]):
+        groups = sorted({_group(clip) for clip in bundle if not clip.split})
+        if not groups:
+            continue
+        decided = {clip.split for clip in bundle if clip.split} | {known[group] for group in groups if group in known}
+        if len(decided) > 1:
             raise InputError(
-                f"splits.csv has {' and '.join(groups)} in {' and '.join(sorted(remembered))}, but they share a file "
-                "or a take. Put them into one split."
+                f"{' and '.join(groups)} belong into one split, since they share a subject, a file or a take with what "
+                f"is in {' and '.join(sorted(decided))} by the layout, the manifest or splits.csv. Put all into one."
             )
-        if remembered:
-            assigned.update(dict.fromkeys(groups, remembered.pop()))
+        if decided:
+            assigned.update(dict.fromkeys(groups, decided.pop()))
         # Takes without subjects are dealt out within each label, so that each split has all labels.
-        strata["" if clip.subject else f"label {clip.label}"].append(groups)
+        first = min(bundle, key=lambda clip: (clip.subject, clip.label, clip.take))
+        strata["" if first.subject else f"label {first.label}"].append(groups)
     for stratum in strata.values():
         _deal(stratum, shares, assigned)
     result = [clip if clip.skipped or clip.split else replace(clip, split=assigned[_group(clip)]) for clip in clips]
@@ -91,8 +93,8 @@ def _group(clip: Clip) -> str:
     return clip.subject or clip.take
 
 
-def _bundles(clips: list[Clip]) -> list[tuple[list[str], Clip]]:
-    """Groups that share a file or a take, with the first clip of each bundle."""
+def _bundles(clips: list[Clip]) -> list[list[Clip]]:
+    """Clips that a split must not tear apart: of one group, one file or one take, however they are linked."""
     parent: dict[tuple[str, ...], tuple[str, ...]] = {}
 
     def find(node: tuple[str, ...]) -> tuple[str, ...]:
@@ -102,16 +104,13 @@ def _bundles(clips: list[Clip]) -> list[tuple[list[str], Clip]]:
             node = parent[node]
         return node
 
-    first: dict[str, Clip] = {}
     for clip in clips:
-        group = ("group", _group(clip))
-        first.setdefault(_group(clip), clip)
         for other in (("file", clip.path), ("take", clip.subject, clip.label, clip.take)):
-            parent[find(other)] = find(group)
-    bundles: dict[tuple[str, ...], list[str]] = defaultdict(list)
-    for name in sorted(first):
-        bundles[find(("group", name))].append(name)
-    return [(groups, first[groups[0]]) for groups in bundles.values()]
+            parent[find(other)] = find(("group", _group(clip)))
+    bundles: dict[tuple[str, ...], list[Clip]] = defaultdict(list)
+    for clip in clips:
+        bundles[find(("group", _group(clip)))].append(clip)
+    return list(bundles.values())
 
 
 def _deal(bundles: list[list[str]], shares: Shares, assigned: dict[str, str]) -> None:
@@ -149,6 +148,8 @@ def split_sizes(groups: int, shares: Shares) -> dict[str, int]:
         "validation": max(round(groups * validation), least if validation else 0),
         "test": max(round(groups * test), least if test else 0),
     }
+    if not train:
+        sizes["validation"] = min(sizes["validation"], groups - (least if test else 0))
     if train and groups:
         while groups - sum(sizes.values()) < 1:
             sizes[max(sizes, key=lambda split: sizes[split])] -= 1
@@ -206,7 +207,7 @@ def read_splits(data: bytes) -> dict[str, str]:
         if len(cells) != 2 or not cells[1].strip():
             raise InputError(f"{where}: two cells are wanted, group and split, not {cells!r}.")
         try:
-            known[cells[0]] = split_name(cells[1].strip())
+            known[unicodedata.normalize("NFC", cells[0])] = split_name(cells[1].strip())
         except InputError as error:
             raise InputError(f"{where}: {error}") from None
     return known
@@ -215,7 +216,9 @@ def read_splits(data: bytes) -> dict[str, str]:
 def format_splits(assigned: dict[str, str]) -> bytes:
     """splits.csv, sorted by group."""
     text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
+    # The module quotes a line feed, but not a lone carriage return.
+    alone = any("\r" in group for group in assigned)
+    writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL if alone else csv.QUOTE_MINIMAL)
     writer.writerow(["group", "split"])
     writer.writerows(sorted(assigned.items()))
     return text.getvalue().encode()

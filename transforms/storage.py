@@ -34,7 +34,9 @@ def literal(path: str) -> str:
     >>> literal("a[1]*.mp4")
     'a[[]1][*].mp4'
     """
-    return "".join(f"[{c}]" if c in "*?[" else c for c in path)
+    quoted = "".join(f"[{c}]" if c in "*?[" else c for c in path)
+    # To a pattern that ends in a backslash Beam appends a star.
+    return f"{quoted[:-1]}[\\]" if quoted.endswith("\\") else quoted
 
 
 def list_files(pattern: str) -> list[FileMetadata]:
@@ -103,8 +105,9 @@ def write_bytes(out: str, path: str, data: bytes) -> None:
 
 def remove(path: str) -> None:
     """Delete a file; one that is not there is no error."""
+    # Beam expands patterns here, too.
     try:
-        FileSystems.delete([path])
+        FileSystems.delete([literal(path)])
     except (BeamIOError, OSError):
         if exists(path):
             raise

@@ -1,4 +1,5 @@
 import json
+from itertools import pairwise
 
 import pytest
 from handstream.transforms.clips import (
@@ -89,7 +90,7 @@ def test_without_a_start_frames_before_zero_belong_to_a_clip():
 @given(st.lists(st.floats(0, 50), min_size=2, max_size=6, unique=True).map(sorted), st.integers(-1000, 60_000_000))
 def test_a_frame_is_in_exactly_one_of_the_parts_a_file_is_cut_into(cuts, time_us):
     edges = [None, *cuts, None]
-    parts = [clip(start, end) for start, end in zip(edges, edges[1:], strict=False)]
+    parts = [clip(start, end) for start, end in pairwise(edges)]
     assert sum(part.holds(time_us) for part in parts) == 1
 
 

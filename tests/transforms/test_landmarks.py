@@ -1,6 +1,7 @@
 import io
 import zipfile
 from dataclasses import replace
+from itertools import chain
 
 import numpy as np
 import pytest
@@ -44,7 +45,7 @@ def test_what_was_detected_is_read_back(tmp_path_factory, found):
         *(found.width, found.height, found.error, found.times_us),
     )
     assert [len(hands) for hands in read.hands] == [len(hands) for hands in found.hands]
-    for mine, theirs in zip(sum(read.hands, []), sum(found.hands, []), strict=True):
+    for mine, theirs in zip(chain(*read.hands), chain(*found.hands), strict=True):
         assert mine.handedness == theirs.handedness
         np.testing.assert_array_equal(mine.landmarks, theirs.landmarks)
         np.testing.assert_array_equal(mine.world, theirs.world)

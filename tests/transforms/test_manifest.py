@@ -77,8 +77,8 @@ def test_parts_of_a_file_are_takes_of_their_own(clips_of):
     check_clips(clips)
 
 
-def test_single_frames_of_a_long_recording_are_takes_of_their_own(clips_of):
-    check_clips(clips_of("path,start,end\na.mp4,12345.61,12345.64\na.mp4,12345.64,12345.67\na.mp4,12345.67,12345.7\n"))
+def test_short_parts_of_a_long_recording_are_takes_of_their_own(clips_of):
+    check_clips(clips_of("path,start,end\na.mp4,12345.61,12345.63\na.mp4,12345.63,12345.64\n"))
 
 
 @pytest.mark.parametrize(

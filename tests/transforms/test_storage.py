@@ -56,9 +56,14 @@ def test_a_file_is_not_there_before_it_is_whole(tmp_path):
 def test_an_error_while_writing_leaves_what_was_there(tmp_path):
     path = f"{tmp_path}/file"
     storage.write_bytes(str(tmp_path), path, b"old")
-    with pytest.raises(KeyboardInterrupt), storage.writing(str(tmp_path), path) as file:
-        file.write(b"half")
-        raise KeyboardInterrupt
+
+    def interrupted() -> None:
+        with storage.writing(str(tmp_path), path) as file:
+            file.write(b"half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert storage.read_bytes(path) == b"old"
     assert [meta.path for meta in storage.list_files(f"{tmp_path}/**")] == [path]
 
@@ -78,6 +83,25 @@ def test_removing_what_is_not_there_is_no_error(tmp_path):
     storage.remove(f"{tmp_path}/a")
     storage.remove(f"{tmp_path}/a")
     assert not storage.exists(f"{tmp_path}/a")
+
+
+@quick
+@given(st.sets(file_names, min_size=1, max_size=4))
+def test_removing_a_file_leaves_all_others(tmp_path_factory, names):
+    folder = tmp_path_factory.mktemp("remove")
+    for name in names:
+        (folder / name).touch()
+    storage.remove(f"{folder}/{min(names)}")
+    assert set(os.listdir(folder)) == names - {min(names)}
+
+
+def test_a_file_in_a_folder_with_glob_characters_is_removed_there_alone(tmp_path):
+    for folder in ("out*", "out1"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "dataset.json").touch()
+    storage.remove(f"{tmp_path}/out*/dataset.json")
+    assert os.listdir(tmp_path / "out*") == []
+    assert os.listdir(tmp_path / "out1") == ["dataset.json"]
 
 
 def test_removing_what_cannot_be_removed_is_an_error(tmp_path, monkeypatch):
