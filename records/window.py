@@ -26,7 +26,7 @@ class State(IntEnum):
     SEEN = 1
     """Detected in a frame at this very time."""
     INTERPOLATED = 2
-    """Between two detections of the same hand, on a clock that no frame falls on."""
+    """Between two detections of the same hand, where an even clock or another view's frames ask for it."""
     NO_VIEW = 3
     """The take has no such view, or the view could not be read here."""
 

@@ -191,8 +191,7 @@ def sample_track(
 
     Ticks of the clock at which the track is known; there its value is
     (1 - weight) * value[left] + weight * value[left + 1]; `seen` where it was detected in a frame on the tick. Between
-    two detections only where they are at most `gap_us` apart, and not on a tick on which a frame falls: there it was
-    looked for and not found. Never before the first or after the last.
+    two detections only where they are at most `gap_us` apart, and never before the first or after the last.
     """
     at = times_us[track.frames]
     right = np.searchsorted(at, clock_us, side="left")
@@ -201,10 +200,7 @@ def sample_track(
     nearest = np.where(np.abs(at[right] - clock_us) <= np.abs(clock_us - at[left]), right, left)
     seen = np.abs(at[nearest] - clock_us) <= SAME_TIME_US
     span = at[right] - at[left]
-    looked = np.searchsorted(times_us, clock_us + SAME_TIME_US, "right") > np.searchsorted(
-        times_us, clock_us - SAME_TIME_US, "left"
-    )
-    between = ~looked & (at[left] < clock_us) & (clock_us < at[right]) & (span <= gap_us)
+    between = ~seen & (at[left] < clock_us) & (clock_us < at[right]) & (span <= gap_us)
     weight = np.where(between, (clock_us - at[left]) / np.maximum(span, 1), 0.0)
     ticks = np.flatnonzero(seen | between)
     return ticks, np.where(seen, nearest, left)[ticks], weight[ticks], seen[ticks]
