@@ -80,7 +80,7 @@ def read_squares(video: Path) -> list[NDArray[np.uint8]]:
     import av
     import cv2
 
-    squares = []
+    squares: list[Any] = []
     with av.open(str(video)) as container:
         for frame in container.decode(video=0):
             picture = frame.to_ndarray(format="bgr24")
@@ -113,7 +113,8 @@ def compose(
         for squares, (x, y) in zip(pictures, CORNERS, strict=True):
             place = (79 * index + step) % (2 * len(squares) - 2)
             square = squares[min(place, 2 * len(squares) - 2 - place)]
-            canvas[y : y + SIDE, x : x + SIDE] = cv2.imdecode(square, cv2.IMREAD_COLOR)
+            picture: Any = cv2.imdecode(square, cv2.IMREAD_COLOR)
+            canvas[y : y + SIDE, x : x + SIDE] = picture
         yield canvas
 
 

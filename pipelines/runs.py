@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import ctypes
 import errno
 import fcntl
 import io
@@ -41,6 +42,8 @@ from handstream.transforms.tally import TALLY
 
 LOCAL_RUNNERS = ("DirectRunner", "FnApiRunner")
 LOCK = ".lock"
+M_ARENA_MAX, ARENAS = -8, 2
+"""The first is malloc.h's; see `limit_arenas`."""
 LONG_CLIP_SECONDS, COARSE_STEP_SECONDS = 15.0, 0.1
 
 
@@ -198,6 +201,7 @@ def execute(
     args: argparse.Namespace,
 ) -> int:
     """Run the pipeline and say what came out; the exit status."""
+    limit_arenas()
     logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
     options, runner = beam_options(beam_flags)
     name = runner if isinstance(runner, str) else type(runner).__name__
@@ -220,6 +224,16 @@ def execute(
     if failure is not None:
         return _failed(failure, out)
     return summarize(out, time.monotonic() - begun, args)
+
+
+def limit_arenas() -> None:
+    """Have glibc keep two heaps, not eight a core: frames freed by one thread are there for the next.
+
+    Decoded pictures come and go in a dozen threads, and each heap keeps what it once held. Elsewhere it does nothing.
+    """
+    os.environ["MALLOC_ARENA_MAX"] = str(ARENAS)  # for worker processes
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, ARENAS)
 
 
 @contextlib.contextmanager

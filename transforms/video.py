@@ -165,14 +165,23 @@ def _display_matrix(frame: Any) -> NDArray[np.int32] | None:
     return None
 
 
-def _picture(frame: av.VideoFrame, aspect: Fraction | None, mirrored: bool) -> Picture:
-    """RGB, square pixels, upright, unmirrored."""
-    width = frame.width
-    if aspect and aspect != 1:
-        width = max(1, round(width * aspect))
-    rgb = frame.to_ndarray(format="rgb24", width=width, height=frame.height)
-    picture = upright(rgb, _display_matrix(frame))
-    return np.ascontiguousarray(picture[:, ::-1]) if mirrored else picture
+class _Pictures:
+    """Frames of one stream as pictures: RGB, square pixels, upright, unmirrored."""
+
+    def __init__(self, aspect: Fraction | None, mirrored: bool) -> None:
+        self._aspect = aspect or Fraction(1)
+        self._mirrored = mirrored
+        self._matrix: NDArray[np.int32] | None = None
+        self._first = True
+
+    def __call__(self, frame: av.VideoFrame) -> Picture:
+        if self._first:
+            # The container's matrix holds for the whole stream. To ask each frame for it would make a cycle of
+            # references around its picture, and hundreds of megabytes wait for the garbage collector.
+            self._matrix, self._first = _display_matrix(frame), False
+        width = max(1, round(frame.width * self._aspect))
+        picture = upright(frame.to_ndarray(format="rgb24", width=width, height=frame.height), self._matrix)
+        return np.ascontiguousarray(picture[:, ::-1]) if self._mirrored else picture
 
 
 def read_image(path: str, mirrored: bool = False) -> Picture:
@@ -244,10 +253,10 @@ class SegmentReader:
                 return
 
     def _give(self, rolled: _Roll, before: list[tuple[int, av.VideoFrame]], stream: Any) -> Iterator[Frame]:
-        aspect, mirrored = stream.sample_aspect_ratio, self.segment.mirrored
+        picture = _Pictures(stream.sample_aspect_ratio, self.segment.mirrored)
         warmup = before[-self.warmup :] if self.warmup else []
         for time_us, frame in warmup:
-            yield Frame(time_us, _picture(frame, aspect, mirrored), warmup=True)
+            yield Frame(time_us, picture(frame), warmup=True)
         last_sample = self._sample(before[-1][0]) if before else None
         end_us = self.segment.end_us
         for time_us, frame in rolled.rest():
@@ -258,7 +267,7 @@ class SegmentReader:
                 if sample == last_sample:
                     continue
                 last_sample = sample
-            yield Frame(time_us, _picture(frame, aspect, mirrored), warmup=False)
+            yield Frame(time_us, picture(frame), warmup=False)
         if self.segment.last:
             rolled.check_length()
 
