@@ -71,6 +71,7 @@ def load_dataset(folder: str) -> Dataset:
         with open(path, encoding="utf-8") as file:
             description = json.load(file)
         schema = description["schema"]
+        complete = schema != SCHEMA or {"labels", "views", "hands", "splits"} <= description.keys()
     except FileNotFoundError:
         raise DatasetError(
             f"{path}: not there. Either {folder} is no data set, or its extraction has not finished: "
@@ -83,6 +84,8 @@ def load_dataset(folder: str) -> Dataset:
             f"{path}: schema {schema}, and this version reads {SCHEMA}. "
             "Run `handstream extract` again with this version (detections are kept)."
         )
+    if not complete:
+        raise DatasetError(f"{path}: not a description of a data set. Run `handstream extract` again.")
     return Dataset(folder, description)
 
 
@@ -130,6 +133,8 @@ def read_windows(dataset: Dataset, split: str) -> Iterator[dict[str, Any]]:
     from tfrecord_lite import tf_record_iterator  # type: ignore[import-not-found, import-untyped, unused-ignore]
 
     for path in dataset.shard_paths(split):
+        if not os.path.exists(path):
+            raise DatasetError(f"{path}: not there. Run the same `handstream extract` again, it writes it anew.")
         # It stumbles over an empty file.
         if os.path.getsize(path):
             for flat in tf_record_iterator(path, list(FEATURES)):

@@ -104,7 +104,7 @@ FEATURES: dict[str, Feature] = {
 
 
 @dataclass
-class Digest:
+class Statistics:
     """Counts over windows that come out the same in whatever order they are merged."""
 
     windows: int = 0
@@ -131,7 +131,7 @@ class Digest:
             step = round(float(np.median(np.diff(window.time.astype(np.float64)))) * 1e6)
             self.steps_us[step] = self.steps_us.get(step, 0) + 1
 
-    def merge(self, other: Digest) -> None:
+    def merge(self, other: Statistics) -> None:
         self.windows += other.windows
         self.frames += other.frames
         self.hands_seen += other.hands_seen

@@ -74,8 +74,9 @@ class View:
 
     @property
     def interval_us(self) -> float:
-        """Median time between frames; infinite for a single one."""
-        return float(np.median(np.diff(self.times_us))) if len(self.times_us) > 1 else np.inf
+        """Median time between frames at different times; infinite where there is but one."""
+        steps = np.diff(np.unique(self.times_us))
+        return float(np.median(steps)) if len(steps) else np.inf
 
 
 @dataclass(eq=False)
@@ -121,7 +122,7 @@ def read_view(
     order = np.argsort(np.array(times, np.int64), kind="stable")
     times_us = np.array(times, np.int64)[order]
     tracks = follow_hands(times_us, [hands[i] for i in order], size)
-    slots = assign_slots(tracks, options.hands, options.by_side)
+    tracks, slots = assign_slots(tracks, options.hands, options.by_side)
     report.hands_dropped = sum(len(t.frames) for t, slot in zip(tracks, slots, strict=True) if slot is None)
     return View(clip, times_us, size, tracks, slots), report
 
@@ -169,19 +170,36 @@ def take_clock(views: Sequence[View], rate: float | None) -> NDArray[np.int64]:
         ticks = int((last - first + SAME_TIME_US) * rate // 1e6) + 1
         return first + np.round(np.arange(ticks) * (1e6 / rate)).astype(np.int64)
     fastest = min(views, key=lambda view: (view.interval_us, view.clip.view))
-    times = fastest.times_us
+    times = np.unique(fastest.times_us)
     step = fastest.interval_us
-    if not np.isfinite(step) or step <= 0:
+    if not np.isfinite(step):
         return times
-    before = int((times[0] - first + SAME_TIME_US) // step)
-    after = int((last - times[-1] + SAME_TIME_US) // step)
-    return np.concatenate(
-        [
-            times[0] - np.round(np.arange(before, 0, -1) * step).astype(np.int64),
-            times,
-            times[-1] + np.round(np.arange(1, after + 1) * step).astype(np.int64),
-        ]
-    )
+
+    def steps(span: float) -> NDArray[np.int64]:
+        return np.round(np.arange(1, max(span + SAME_TIME_US, 0) // step + 1) * step).astype(np.int64)
+
+    # Beyond its ends, and where it has a gap, the clock goes on at its interval.
+    parts = [times[0] - steps(times[0] - first)[::-1], times, times[-1] + steps(last - times[-1])]
+    gaps = np.diff(times)
+    for here in np.flatnonzero(gaps > max(longest_gap_us(times), 2 * step)):
+        parts.append(times[here] + steps(gaps[here] - step))
+    return np.unique(np.concatenate(parts))
+
+
+def frames_at(times_us: NDArray[np.int64], clock_us: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """(ticks on which a frame of a view falls, ticks at which the view was recording).
+
+    A view records from its first frame to one interval after its last, but not between frames that are further apart
+    than a hand may be unseen.
+    """
+    left = np.searchsorted(times_us, clock_us + SAME_TIME_US, "right") - 1
+    right = np.searchsorted(times_us, clock_us - SAME_TIME_US, "left")
+    on_frame = left >= right
+    inside = (left >= 0) & (right < len(times_us))
+    gap = times_us[np.clip(right, 0, len(times_us) - 1)] - times_us[np.clip(left, 0, len(times_us) - 1)]
+    step = np.median(np.diff(times_us)) if len(times_us) > 1 else 0
+    after = (right >= len(times_us)) & (clock_us - times_us[-1] < step)
+    return on_frame, on_frame | (inside & (gap <= longest_gap_us(times_us))) | after
 
 
 def sample_track(
@@ -191,7 +209,8 @@ def sample_track(
 
     Ticks of the clock at which the track is known; there its value is
     (1 - weight) * value[left] + weight * value[left + 1]; `seen` where it was detected in a frame on the tick. Between
-    two detections only where they are at most `gap_us` apart, and never before the first or after the last.
+    two detections only where they are at most `gap_us` apart, and not on a tick on which a frame falls: there it was
+    looked for and not found. Never before the first or after the last.
     """
     at = times_us[track.frames]
     right = np.searchsorted(at, clock_us, side="left")
@@ -200,7 +219,8 @@ def sample_track(
     nearest = np.where(np.abs(at[right] - clock_us) <= np.abs(clock_us - at[left]), right, left)
     seen = np.abs(at[nearest] - clock_us) <= SAME_TIME_US
     span = at[right] - at[left]
-    between = ~seen & (at[left] < clock_us) & (clock_us < at[right]) & (span <= gap_us)
+    looked, _ = frames_at(times_us, clock_us)
+    between = ~looked & (at[left] < clock_us) & (clock_us < at[right]) & (span <= gap_us)
     weight = np.where(between, (clock_us - at[left]) / np.maximum(span, 1), 0.0)
     ticks = np.flatnonzero(seen | between)
     return ticks, np.where(seen, nearest, left)[ticks], weight[ticks], seen[ticks]
@@ -227,7 +247,8 @@ def assemble_take(key: TakeKey, views: Sequence[View], options: WindowOptions, p
         v = places[view.clip.view]
         names[v] = view.clip.view
         take.image_size[v] = view.size
-        take.state[:, v] = State.NONE
+        _, recording = frames_at(view.times_us, clock)
+        take.state[recording, v] = State.NONE
         gap_us = longest_gap_us(view.times_us)
         for track, slot in zip(view.tracks, view.slots, strict=True):
             if slot is None:
@@ -239,7 +260,7 @@ def assemble_take(key: TakeKey, views: Sequence[View], options: WindowOptions, p
             else:
                 ticks, left, weight, seen = sample_track(track, view.times_us, clock, gap_us)
                 # What was seen is not overwritten by what was guessed of another track in the slot.
-                free = seen | (take.state[ticks, v, slot] == State.NONE)
+                free = seen | ~np.isin(take.state[ticks, v, slot], (State.SEEN, State.INTERPOLATED))
                 ticks, left, weight, seen = ticks[free], left[free], weight[free], seen[free]
             right = np.where(weight > 0, left + 1, left)
             for target, values in (
@@ -250,7 +271,7 @@ def assemble_take(key: TakeKey, views: Sequence[View], options: WindowOptions, p
                 w = weight.reshape(-1, *[1] * (values.ndim - 1))
                 target[ticks, v, slot] = np.where(w > 0, (1 - w) * values[left] + w * values[right], values[left])
             take.state[ticks, v, slot] = np.where(seen, State.SEEN, State.INTERPOLATED)
-            take.log_odds[ticks, v, slot] = track.log_odds / len(track.frames)
+            take.log_odds[ticks, v, slot] = track.log_odds
     take.views = tuple(names)
     return take
 

@@ -20,7 +20,7 @@ from apache_beam.pvalue import PCollection
 from handstream.records.dataset import DATASET_JSON, SPLITS
 from handstream.records.example import encode_window
 from handstream.records.tfrecord import frame_record
-from handstream.records.window import SCHEMA, Digest
+from handstream.records.window import SCHEMA, Statistics
 from handstream.transforms import storage
 from handstream.transforms.assemble import ClipReport, WindowOptions, windows_of_take
 from handstream.transforms.landmarks import DetectionOptions
@@ -43,7 +43,7 @@ class ShardReceipt:
     windows: int
     bytes: int
     sha256: str
-    digest: Digest
+    statistics: Statistics
     labels: Counter[str]
     """Windows by label."""
     takes: Counter[str]
@@ -119,7 +119,7 @@ class _WriteShard(beam.DoFn):
     def process(self, element: tuple[str, Iterable[TakePlan | None]]) -> Iterator[ShardReceipt]:
         name, plans = element
         takes = sorted((plan for plan in plans if plan is not None), key=lambda plan: plan.key)
-        receipt = ShardReceipt(name, name.split("-")[0], 0, 0, "", Digest(), Counter(), Counter(), set(), 0)
+        receipt = ShardReceipt(name, name.split("-")[0], 0, 0, "", Statistics(), Counter(), Counter(), set(), 0)
         sha256 = hashlib.sha256()
         with storage.writing(self._out, storage.join(self._out, name)) as file:
             for plan in takes:
@@ -129,7 +129,7 @@ class _WriteShard(beam.DoFn):
                     file.write(record)
                     sha256.update(record)
                     receipt.bytes += len(record)
-                    receipt.digest.add(window)
+                    receipt.statistics.add(window)
                     receipt.labels[window.label] += 1
                 if take.windows:
                     receipt.takes[plan.key.label] += 1
@@ -139,7 +139,7 @@ class _WriteShard(beam.DoFn):
                 self._windows.inc(len(take.windows))
                 self._without_hands.inc(take.windows_without_hands)
                 TALLY.add(takes=1)
-        receipt.windows = receipt.digest.windows
+        receipt.windows = receipt.statistics.windows
         receipt.sha256 = sha256.hexdigest()
         yield receipt
 
@@ -214,9 +214,9 @@ def describe(receipts: list[ShardReceipt], detection: DetectionOptions, options:
     splits: dict[str, Any] = {}
     for split in SPLITS:
         mine = sorted((r for r in receipts if r.split == split), key=lambda r: r.name)
-        total, labels, takes = Digest(), Counter[str](), Counter[str]()
+        total, labels, takes = Statistics(), Counter[str](), Counter[str]()
         for receipt in mine:
-            total.merge(receipt.digest)
+            total.merge(receipt.statistics)
             labels += receipt.labels
             takes += receipt.takes
         splits[split] = {

@@ -13,9 +13,9 @@ from apache_beam.metrics import Metrics
 from handstream.transforms import landmarks, storage
 from handstream.transforms.clips import IMAGE, Segment
 from handstream.transforms.landmarker import HandLandmarker
-from handstream.transforms.landmarks import DetectionOptions, Detections, Receipt
+from handstream.transforms.landmarks import DetectionOptions, Detections, Receipt, Recorder
 from handstream.transforms.tally import TALLY
-from handstream.transforms.video import Frame, MediaError, SegmentReader, media_reason, read_image
+from handstream.transforms.video import Frame, MediaError, SegmentReader, read_image
 
 WARMUP_FRAMES = 5
 AHEAD_BYTES = 24 << 20
@@ -101,39 +101,37 @@ def detect_segment(landmarker: HandLandmarker, segment: Segment, options: Detect
     Args:
         landmarker: in the running mode for the segment's kind; its state before does not matter.
     """
-    detections, cost = Detections(), Cost()
+    recorder, cost, error = Recorder(), Cost(), ""
     landmarker.reset()
     try:
         if segment.kind == IMAGE:
             begun = time.thread_time()
             picture = read_image(segment.path, segment.mirrored)
             cost.decoding = time.thread_time() - begun
-            _look(landmarker, Frame(0, picture, warmup=False), detections, cost)
+            _look(landmarker, Frame(0, picture, warmup=False), recorder, cost)
         else:
             warmup = WARMUP_FRAMES if options.mode(segment.kind) == "video" else 0
             ahead = ReadAhead(SegmentReader(segment, warmup, options.sample_fps))
             try:
                 with ahead:
                     for frame in ahead:
-                        _look(landmarker, frame, detections, cost)
+                        _look(landmarker, frame, recorder, cost)
             finally:
                 cost.decoding = ahead.cpu_seconds
-    except (MediaError, OSError) as error:
-        detections.error = media_reason(error)
-    return detections, cost
+    except MediaError as broken:
+        error = str(broken)
+    return recorder.detections(error), cost
 
 
-def _look(landmarker: HandLandmarker, frame: Frame, detections: Detections, cost: Cost) -> None:
+def _look(landmarker: HandLandmarker, frame: Frame, recorder: Recorder, cost: Cost) -> None:
     begun = time.perf_counter()
     hands = landmarker.detect(frame.picture)
     cost.detecting += time.perf_counter() - begun
     if frame.warmup:
         return
     TALLY.add(frames_seen=1)
-    if not detections.width:
-        detections.height, detections.width = frame.picture.shape[:2]
-    detections.times_us.append(frame.time_us)
-    detections.hands.append(hands)
+    height, width = frame.picture.shape[:2]
+    recorder.add(frame.time_us, (width, height), hands)
 
 
 @dataclass(eq=False)
@@ -186,12 +184,18 @@ class _DetectHands(beam.DoFn):
 
     def _detect(self, segment: Segment, path: str) -> Receipt:
         mode = self._options.mode(segment.kind)
+        landmarker = self._landmarker(mode)
         try:
-            detections, cost = detect_segment(self._landmarker(mode), segment, self._options)
+            detections, cost = detect_segment(landmarker, segment, self._options)
         except Exception as error:
             # MediaPipe itself refuses: a new landmarker for the next segment, whatever state this one is in.
             self._landmarkers.pop(mode).close()
             detections, cost = Detections(error=f"MediaPipe failed: {storage.reason(error)}"), Cost()
+        if detections.error:
+            # Another copy of the source, or another attempt, may have done it meanwhile.
+            done = landmarks.read_receipt(path)
+            if done is not None and not done.error:
+                return done
         storage.write_bytes(self._out, path, landmarks.encode(detections, segment, self._options))
         receipt = Receipt(len(detections.times_us), detections.hand_count, detections.error)
         self._frames.inc(receipt.frames)
@@ -199,7 +203,7 @@ class _DetectHands(beam.DoFn):
         self._failures.inc(bool(receipt.error))
         self._decode_ms.inc(round(cost.decoding * 1000))
         self._detect_ms.inc(round(cost.detecting * 1000))
-        TALLY.add(frames=receipt.frames, failed_segments=bool(receipt.error))
+        TALLY.add(failed_segments=bool(receipt.error))
         return receipt
 
     def teardown(self) -> None:

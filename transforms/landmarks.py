@@ -11,9 +11,11 @@ import hashlib
 import io
 import json
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import version
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -56,7 +58,7 @@ class DetectionOptions:
 
     def digest(self, kind: str, mirrored: bool) -> str:
         """12 hex digits that name these options in file names; an image does not depend on those for video."""
-        values = {**self.provenance(), "running_mode": self.mode(kind), "mirrored": mirrored}
+        values = {**self.provenance(), "running_mode": self.mode(kind), "mirrored": mirrored, "kind": kind}
         if kind == IMAGE:
             values["sample_fps"] = None
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
@@ -111,6 +113,38 @@ class Hand:
     """[21, 3]: x, y in [0, 1] of the upright picture, z in picture widths."""
     world: NDArray[np.float32]
     """[21, 3]: metres about the hand's own centre."""
+
+
+class Recorder:
+    """Collects what is detected in a segment while its frames go by.
+
+    In one growing buffer: thousands of small arrays that are made between large pictures, and outlive them, keep the
+    heap from reusing the pictures' room, which cost hundreds of megabytes.
+    """
+
+    def __init__(self) -> None:
+        self.size: tuple[int, int] | None = None
+        """Width and height of the first frame."""
+        self._times_us: list[int] = []
+        self._counts: list[int] = []
+        self._handedness: list[float] = []
+        self._points = bytearray()
+
+    def add(self, time_us: int, size: tuple[int, int], hands: Sequence[Hand]) -> None:
+        """The hands of the next frame."""
+        self.size = self.size or size
+        self._times_us.append(time_us)
+        self._counts.append(len(hands))
+        for hand in hands:
+            self._handedness.append(hand.handedness)
+            self._points += hand.landmarks.tobytes() + hand.world.tobytes()
+
+    def detections(self, error: str = "") -> Detections:
+        """All that was added, and why it ends early."""
+        points = np.frombuffer(bytes(self._points), np.float32).reshape(-1, 2, LANDMARKS, 3)
+        every = (Hand(p, *both) for p, both in zip(self._handedness, points, strict=True))
+        hands = [list(islice(every, count)) for count in self._counts]
+        return Detections(*(self.size or (0, 0)), error, self._times_us, hands)
 
 
 # 63 values each; a list of fixed size with nulls does not survive Parquet in pyarrow 25.
@@ -180,8 +214,8 @@ def read_receipt(path: str) -> Receipt | None:
     try:
         with storage.open_file(path) as file:
             metadata = json.loads(pq.read_schema(file).metadata[_METADATA])
-    except (OSError, pa.lib.ArrowException, KeyError, TypeError, ValueError):
-        return None
+    except Exception:
+        return None  # damaged, or not to be had: as good as not there
     return Receipt(metadata["frames"], metadata["hands"], metadata["error"])
 
 

@@ -128,21 +128,24 @@ class Pattern:
                     "Say what a field looks like by a regular expression, such as {take:[0-9]+} or {subject:[^_]+}."
                 )
         if not found.get("take"):
-            found["take"] = self._path_without_view(name, greedy)
+            view = greedy.span("view") if "view" in found else (0, 0)
+            found["take"] = path_without_view(name, *view) if any(view) else stem(name)
         return {field: found[field] for field in FIELDS if field in found}
 
-    @staticmethod
-    def _path_without_view(name: str, match: re.Match[str]) -> str:
-        if "view" not in match.groupdict():
-            return stem(name)
-        start, end = match.span("view")
-        before, after = name[:start], stem(name)[end:]
-        # The view's folder or word goes with the separator that held it: a/VIEW/b, a_VIEW, VIEW_b.
-        if after[:1] in SEPARATORS and (not before or before[-1] in SEPARATORS):
-            after = after[1:]
-        elif not after and before[-1:] in SEPARATORS:
-            before = before[:-1]
-        return before + after or "take"
+
+def path_without_view(name: str, start: int, end: int) -> str:
+    """A take's name where nothing names it: the path without its ending and the view's word at start..end.
+
+    >>> path_without_view("cam0/wave_1.mp4", 0, 4), path_without_view("wave_cam0.mp4", 5, 9)
+    ('wave_1', 'wave')
+    """
+    before, after = name[:start], stem(name)[end:]
+    # The separator that held the word goes with it: a/VIEW/b, a_VIEW, VIEW_b.
+    if after[:1] in SEPARATORS and (not before or before[-1] in SEPARATORS):
+        after = after[1:]
+    elif not after and before[-1:] in SEPARATORS:
+        before = before[:-1]
+    return before + after or "take"
 
 
 def parse_layout(text: str) -> Folders | Pattern:

@@ -6,6 +6,7 @@ import csv
 import io
 import math
 import os
+import re
 from typing import Any
 
 import pyarrow.lib
@@ -13,7 +14,7 @@ import pyarrow.parquet as pq
 from handstream.records.errors import InputError, nearest
 from handstream.transforms import storage
 from handstream.transforms.clips import Clip
-from handstream.transforms.layouts import clean, split_name, stem
+from handstream.transforms.layouts import clean, path_without_view, split_name, stem
 
 COLUMNS = (
     "path",
@@ -46,9 +47,6 @@ def read_manifest(path: str, mirrored: bool = False) -> list[Clip]:
     except OSError as error:
         raise InputError(f"{path}: cannot read the manifest ({error}).") from error
     rows = _parquet_rows(path, data) if path.lower().endswith(".parquet") else _csv_rows(path, data)
-    header = list(rows[0][1]) if rows else []
-    if rows:
-        _check_header(path, header)
     clips = []
     for place, row in rows:
         try:
@@ -93,6 +91,7 @@ def _parquet_rows(path: str, data: bytes) -> list[tuple[str, dict[str, str]]]:
         table = pq.read_table(io.BytesIO(data))
     except pyarrow.lib.ArrowException as error:
         raise InputError(f"{path}: no Parquet table ({storage.reason(error)}).") from error
+    _check_header(path, table.column_names)
     return [(f"row {i}", {k: _text(v) for k, v in row.items()}) for i, row in enumerate(table.to_pylist(), 1)]
 
 
@@ -132,15 +131,18 @@ def _clip(manifest: str, row: dict[str, str], mirrored: bool) -> Clip:
         # Two spellings of one file are one file.
         path = os.path.normpath(path)
     take = row.get("take", "").strip()
+    view = row.get("view", "").strip()
     if not take:
-        take = stem(name)
+        # Views of one take lie beside each other but for the view's word: cam0/a.mp4 and cam1/a.mp4.
+        word = re.search(rf"(?<![^/_. -]){re.escape(view)}(?![^/_. -])", name) if view else None
+        take = path_without_view(name, *word.span()) if word else stem(name)
         if start is not None or end is not None:
             take += f"#{_stamp(start)}-{_stamp(end)}"
     return Clip(
         path=path,
         name=clean(name),
         take=clean(take),
-        view=clean(row.get("view", "").strip()),
+        view=clean(view),
         label=clean(row.get("label", "").strip()),
         subject=clean(row.get("subject", "").strip()),
         split=split_name(row.get("split", "").strip()),

@@ -6,6 +6,7 @@ OUT/plan/clips.jsonl, so that a job description stays small however many clips t
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -68,11 +69,9 @@ def _expand(text: str) -> tuple[str, list[str]]:
     """(the folder that names are relative to, the files) of an input."""
     path = storage.absolute(text)
     try:
-        below = storage.list_files(storage.join(storage.literal(path), "**"))
-        if below:
-            return path.rstrip("/"), [meta.path for meta in below]
-        if storage.is_folder(path):
-            return path, []
+        below = storage.list_folder(path) if not storage.is_local(path) or os.path.isdir(path) else []
+        if below or (storage.is_local(path) and os.path.isdir(path)):
+            return path.rstrip("/"), below
         if storage.exists(path):
             return path.rpartition("/")[0], [path]
         files = storage.list_files(path) if re.search(r"[*?\[]", path) else []
@@ -123,12 +122,12 @@ def _count(endings: Counter[str]) -> str:
 
 def check_clips(clips: Iterable[Clip]) -> None:
     """Raise InputError where two clips are the same part of a file, or claim one view of one take."""
-    parts: dict[tuple[str, float | None, float | None], Clip] = {}
+    parts: dict[tuple[str, int, int | None], Clip] = {}
     views: dict[tuple[tuple[str, ...], str], Clip] = {}
     for clip in clips:
         if clip.skipped:
             continue
-        other = parts.setdefault((clip.path, clip.start, clip.end), clip)
+        other = parts.setdefault((clip.path, clip.start_us, clip.end_us), clip)
         if other is not clip:
             raise InputError(f"{clip.name}: stands in the manifest twice with the same start and end. Remove one row.")
         other = views.setdefault((clip.key, clip.view), clip)
@@ -168,7 +167,7 @@ def write_plan(out: str, path: str, sources: Iterable[SourceClips]) -> None:
 
 @dataclass(eq=False)
 class MatchClips(beam.PTransform):
-    """The files of a plan with their clips, spread over the workers."""
+    """The files of a plan with their clips, spread over the workers: what `match_inputs` or a manifest found."""
 
     plan: str
 

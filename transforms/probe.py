@@ -8,13 +8,12 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
 import apache_beam as beam
-from apache_beam.io.filesystem import BeamIOError
 from apache_beam.metrics import Metrics
 from handstream.transforms import storage
 from handstream.transforms.clips import IMAGE, Source, SourceClips, kind_of
-from handstream.transforms.landmarks import versions
+from handstream.transforms.landmarks import FORMAT, versions
 from handstream.transforms.tally import TALLY
-from handstream.transforms.video import MediaError, count_segments, media_reason, read_header
+from handstream.transforms.video import count_segments, media_reason, read_header
 
 ENDS, BLOCKS, BLOCK = 64 << 10, 8, 16 << 10
 
@@ -46,7 +45,7 @@ def probe(path: str, size: int) -> Source:
         if kind == IMAGE:
             return Source(path, digest, kind)
         header = read_header(path)
-    except (MediaError, OSError) as error:
+    except Exception as error:  # every store's client has exceptions of its own
         return Source(path, kind=kind, error=media_reason(error))
     return Source(path, digest, kind, header.seconds, header.frames_per_second, count_segments(header, size))
 
@@ -54,13 +53,10 @@ def probe(path: str, size: int) -> Source:
 def probe_once(path: str, out: str) -> Source:
     """`probe`, or what OUT/plan/ remembers of the same path, size and time of change."""
     try:
-        files = storage.list_files(storage.literal(path))
-    except (BeamIOError, OSError) as error:
+        meta = storage.metadata(path)
+    except OSError as error:
         return Source(path, error=storage.reason(error))
-    if not files:
-        return Source(path, error="no such file")
-    meta = files[0]
-    identity = json.dumps([path, meta.size_in_bytes, meta.last_updated_in_seconds, versions()])
+    identity = json.dumps([path, meta.size_in_bytes, meta.last_updated_in_seconds, FORMAT, versions()])
     key = hashlib.sha256(identity.encode()).hexdigest()[:32]
     index = storage.join(out, "plan", "sources", key[:2], f"{key}.json")
     try:

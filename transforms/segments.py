@@ -13,7 +13,7 @@ from handstream.transforms.clips import SEGMENT_US, Segment, Source, SourceClips
 from handstream.transforms.landmarks import DetectionOptions, Receipt
 from handstream.transforms.tally import TALLY
 
-DONE, TODO, SEEN = "done", "todo", "seen"
+DONE, TODO, CLIPS = "done", "todo", "clips"
 
 
 def split_source(source: Source, clips: SourceClips) -> dict[Segment, list[str]]:
@@ -34,15 +34,15 @@ class SplitSources(beam.PTransform):
     """Three outputs, each keyed by what comes next.
 
     todo: (segment, keys of takes), spread over the workers; done: the same with the receipt that was found;
-    seen: (key of the take, (clip, source)).
+    clips: (key of the take, (clip, source)).
     """
 
     out: str
     options: DetectionOptions
 
     def expand(self, sources: PCollection[tuple[Source, SourceClips]]) -> dict[str, PCollection]:
-        outputs = sources | beam.ParDo(_SplitSources(self.out, self.options)).with_outputs(DONE, TODO, SEEN)
-        return {DONE: outputs[DONE], SEEN: outputs[SEEN], TODO: outputs[TODO] | beam.Reshuffle()}
+        outputs = sources | beam.ParDo(_SplitSources(self.out, self.options)).with_outputs(DONE, TODO, CLIPS)
+        return {DONE: outputs[DONE], CLIPS: outputs[CLIPS], TODO: outputs[TODO] | beam.Reshuffle()}
 
 
 class _SplitSources(beam.DoFn):
@@ -50,19 +50,18 @@ class _SplitSources(beam.DoFn):
         self._out = out
         self._options = options
         self._segments = Metrics.counter(SplitSources, "segments")
-        self._kept = Metrics.counter(SplitSources, "segments_done_before")
+        self._kept = Metrics.counter(SplitSources, "frames_done_before")
 
     def process(self, element: tuple[Source, SourceClips]) -> Iterator[TaggedOutput]:
         source, file = element
         for clip in file.clips:
             if not clip.skipped:
-                yield TaggedOutput(SEEN, (clip.key.encode(), (clip, source)))
+                yield TaggedOutput(CLIPS, (clip.key.encode(), (clip, source)))
         for segment, takes in split_source(source, file).items():
             self._segments.inc()
             receipt = landmarks.read_receipt(landmarks.path_of(self._out, segment, self._options))
             if receipt is not None and not receipt.error:
-                self._kept.inc()
-                TALLY.add(kept=1, kept_frames=receipt.frames)
+                self._kept.inc(receipt.frames)
                 yield TaggedOutput(DONE, (segment, takes, receipt))
             else:
                 TALLY.add(segments=1, frames_expected=expected_frames(source, segment, self._options))

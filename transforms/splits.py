@@ -68,7 +68,7 @@ def assign_splits(clips: Iterable[Clip], shares: Shares, known: dict[str, str]) 
     assigned = dict(known)
     strata: dict[str, list[list[str]]] = defaultdict(list)
     for bundle in _bundles([clip for clip in clips if not clip.skipped]):
-        groups = sorted({_group(clip) for clip in bundle if not clip.split})
+        groups = sorted({group_of(clip) for clip in bundle if not clip.split})
         if not groups:
             continue
         decided = {clip.split for clip in bundle if clip.split} | {known[group] for group in groups if group in known}
@@ -84,17 +84,20 @@ def assign_splits(clips: Iterable[Clip], shares: Shares, known: dict[str, str]) 
         strata["" if first.subject else f"label {first.label}"].append(groups)
     for stratum in strata.values():
         _deal(stratum, shares, assigned)
-    result = [clip if clip.skipped or clip.split else replace(clip, split=assigned[_group(clip)]) for clip in clips]
+    result = [clip if clip.skipped or clip.split else replace(clip, split=assigned[group_of(clip)]) for clip in clips]
     _check_files(result)
     return result, assigned
 
 
-def _group(clip: Clip) -> str:
-    return clip.subject or clip.take
+def group_of(clip: Clip) -> str:
+    """A subject, else a take: by its name, and its label where the name does not begin with it."""
+    if clip.subject or not clip.label or clip.take.startswith(f"{clip.label}/"):
+        return clip.subject or clip.take
+    return f"{clip.label}/{clip.take}"
 
 
 def _bundles(clips: list[Clip]) -> list[list[Clip]]:
-    """Clips that a split must not tear apart: of one group, one file or one take, however they are linked."""
+    """Clips that a split must not tear apart: of one group (so of one take) or one file, however they are linked."""
     parent: dict[tuple[str, ...], tuple[str, ...]] = {}
 
     def find(node: tuple[str, ...]) -> tuple[str, ...]:
@@ -105,11 +108,10 @@ def _bundles(clips: list[Clip]) -> list[list[Clip]]:
         return node
 
     for clip in clips:
-        for other in (("file", clip.path), ("take", clip.subject, clip.label, clip.take)):
-            parent[find(other)] = find(("group", _group(clip)))
+        parent[find(("file", clip.path))] = find(("group", group_of(clip)))
     bundles: dict[tuple[str, ...], list[Clip]] = defaultdict(list)
     for clip in clips:
-        bundles[find(("group", _group(clip)))].append(clip)
+        bundles[find(("group", group_of(clip)))].append(clip)
     return list(bundles.values())
 
 

@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 from apache_beam.io.filesystem import BeamIOError, CompressionTypes, FileMetadata
 from apache_beam.io.filesystems import FileSystems
+from handstream.records.errors import InputError
 
 TEMPORARY = "tmp"
 """The folder below OUT where files grow until they are whole."""
@@ -20,8 +21,18 @@ def is_local(path: str) -> bool:
 
 
 def absolute(path: str) -> str:
-    """A local path from the root, any other as it is."""
-    return os.path.abspath(path) if is_local(path) else path
+    """A local path from the root, any other as it is.
+
+    Raises:
+        InputError: Beam has no file system for it here.
+    """
+    if is_local(path):
+        return os.path.abspath(path)
+    try:
+        FileSystems.get_filesystem(path)
+    except ValueError as error:
+        raise InputError(f"{path}: {error}") from error
+    return path
 
 
 def join(folder: str, *parts: str) -> str:
@@ -45,6 +56,44 @@ def list_files(pattern: str) -> list[FileMetadata]:
     return sorted(result.metadata_list, key=lambda meta: meta.path)
 
 
+def list_folder(path: str) -> list[str]:
+    """All files below a folder, sorted; links to folders are followed.
+
+    Raises:
+        OSError: a folder cannot be read.
+    """
+    if not is_local(path):
+        return [meta.path for meta in list_files(join(literal(path), "**"))]
+
+    def refuse(error: OSError) -> None:
+        raise error
+
+    found: list[str] = []
+    visited: set[tuple[int, int]] = set()
+    for folder, folders, files in os.walk(path, followlinks=True, onerror=refuse):
+        status = os.stat(folder)
+        if (status.st_dev, status.st_ino) in visited:
+            folders.clear()  # a link back to where we were
+            continue
+        visited.add((status.st_dev, status.st_ino))
+        found += [join(folder, name) for name in files]
+    return sorted(found)
+
+
+def metadata(path: str) -> FileMetadata:
+    """Size and time of change of a file.
+
+    Raises:
+        OSError: there is no such file, or it is no regular one.
+    """
+    if is_local(path) and os.path.lexists(path) and not os.path.isfile(path):
+        raise OSError("no regular file" if os.path.exists(path) else "a link to a file that is not there")
+    try:
+        return FileSystems.get_filesystem(path).metadata(path)
+    except Exception as error:
+        raise OSError(reason(error) if exists(path) else "no such file") from error
+
+
 def open_file(path: str) -> BinaryIO:
     """A seekable file to read.
 
@@ -53,20 +102,15 @@ def open_file(path: str) -> BinaryIO:
     """
     try:
         file: BinaryIO = FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
-    except BeamIOError as error:
+    except OSError:
+        raise
+    except Exception as error:  # every store's client has exceptions of its own
         raise OSError(reason(error)) from error
     return file
 
 
 def exists(path: str) -> bool:
     return bool(FileSystems.exists(path))
-
-
-def is_folder(path: str) -> bool:
-    """Whether it is a folder; where a file system has none, whether any file lies below."""
-    if is_local(path):
-        return os.path.isdir(path)
-    return bool(list_files(join(literal(path), "**")))
 
 
 def read_bytes(path: str) -> bytes:
@@ -89,12 +133,21 @@ def writing(out: str, path: str) -> Iterator[BinaryIO]:
             yield file
         finally:
             file.close()
-        if is_local(path):
-            os.makedirs(os.path.dirname(path), exist_ok=True)
+        _make_parent(path)
         FileSystems.rename([temporary], [path])
     except BaseException:
         remove(temporary)
         raise
+
+
+def _make_parent(path: str) -> None:
+    folder = path.rpartition("/")[0]
+    if FileSystems.get_filesystem(path).has_dirs() and not exists(folder):
+        try:
+            FileSystems.mkdirs(folder)
+        except (BeamIOError, OSError):
+            if not exists(folder):  # else another worker was faster
+                raise
 
 
 def write_bytes(out: str, path: str, data: bytes) -> None:

@@ -9,7 +9,7 @@ import apache_beam as beam
 from apache_beam.pvalue import PCollection
 from handstream.records.window import LANDMARKS
 from handstream.transforms.assemble import WindowOptions
-from handstream.transforms.clips import Clip, Source, TakeKey
+from handstream.transforms.clips import SEGMENT_US, Clip, Source, TakeKey, segments_of
 from handstream.transforms.landmarks import Receipt
 
 
@@ -35,11 +35,22 @@ def plan_take(take: tuple[str, Iterable[TakePart]], options: WindowOptions) -> T
             frames += part.frames
         else:
             clips.append(part)
+    # A short part of a long file waits for whole segments.
+    asked = sum(_seconds(clip, source) for clip, source in clips)
+    detected = sum(len(segments_of(source, clip)) for clip, source in clips if not source.error) * SEGMENT_US / 1e6
+    frames = round(frames * min(1.0, asked / detected)) if detected else frames
     clips.sort(key=lambda pair: (pair[0].view, pair[0].path, pair[0].start_us))
     hand = 2 * LANDMARKS * 3 * 4 + 4 + 1
     overlap = options.window / (options.hop or options.window) if options.window else 1.0
     size = frames / max(len(clips), 1) * overlap * (4 + options.views * options.hands * hand)
     return TakePlan(TakeKey.decode(key), tuple(clips), round(size) + 500)
+
+
+def _seconds(clip: Clip, source: Source) -> float:
+    """How long a clip will be, as far as is known; a whole file as long as its segments."""
+    if clip.end is None:
+        return source.segments * SEGMENT_US / 1e6
+    return clip.end - (clip.start or 0.0)
 
 
 @dataclass(eq=False)

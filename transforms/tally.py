@@ -27,4 +27,5 @@ class Tally:
 
 
 TALLY = Tally()
-"""sources, seconds, frames, detected, kept, failed_segments, failed_sources, takes"""
+"""sources, failed_sources: looked at; segments, frames_expected: to be detected; detected, failed_segments,
+frames_seen: done of these; takes: written."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from handstream.records.window import Side
@@ -35,16 +35,29 @@ class Track:
     """[n, 21, 3]"""
     world: NDArray[np.float32]
     """[n, 21, 3]"""
-
-    @property
-    def log_odds(self) -> float:
-        """Evidence that it is a right hand: the sum over frames of log(p / (1 - p))."""
-        p = np.clip(self.handedness.astype(np.float64), 1e-3, 1 - 1e-3)
-        return float(np.log(p / (1 - p)).sum())
+    log_odds: float
+    """Mean evidence of a frame of the whole track that it is a right hand."""
 
     @property
     def side(self) -> Side:
         return vote(self.log_odds)
+
+    def part(self, which: Sequence[int]) -> Track:
+        """Some of its frames, with the evidence of the whole."""
+        chosen = np.array(which, np.int64)
+        return replace(
+            self,
+            frames=self.frames[chosen],
+            handedness=self.handedness[chosen],
+            landmarks=self.landmarks[chosen],
+            world=self.world[chosen],
+        )
+
+
+def mean_log_odds(handedness: NDArray[np.float32]) -> float:
+    """Mean over frames of log(p / (1 - p)), p being the score of a right hand; a certain score counts as 0.999."""
+    p = np.clip(handedness.astype(np.float64), 1e-3, 1 - 1e-3)
+    return float(np.log(p / (1 - p)).mean())
 
 
 def vote(log_odds: float) -> Side:
@@ -129,47 +142,71 @@ def follow_hands(times_us: NDArray[np.int64], hands: Sequence[Sequence[Hand]], s
                 track = _Open([frame], [hand], centres[j], palms[j], time_us)
                 tracks.append(track)
                 alive.append(track)
-    return [
-        Track(
-            np.array(track.frames, np.int64),
-            np.array([hand.handedness for hand in track.hands], np.float32),
-            np.stack([hand.landmarks for hand in track.hands]),
-            np.stack([hand.world for hand in track.hands]),
-        )
-        for track in tracks
-    ]
+    return [_closed(track) for track in tracks]
 
 
-def assign_slots(tracks: Sequence[Track], slots: int, by_side: bool) -> list[int | None]:
+def _closed(track: _Open) -> Track:
+    handedness = np.array([hand.handedness for hand in track.hands], np.float32)
+    return Track(
+        np.array(track.frames, np.int64),
+        handedness,
+        np.stack([hand.landmarks for hand in track.hands]),
+        np.stack([hand.world for hand in track.hands]),
+        mean_log_odds(handedness),
+    )
+
+
+def assign_slots(tracks: Sequence[Track], slots: int, by_side: bool) -> tuple[list[Track], list[int | None]]:
     """A slot for each track; no slot holds two hands in one frame.
 
-    The tracks seen most choose first. By side, a left hand wants slot 0 and a right one slot 1, and what finds its slot
-    taken goes to a free one; otherwise slots are filled in the order in which the chosen tracks appear.
+    The tracks seen most choose first. By side, a left hand wants slot 0 and a right one slot 1, and what finds its
+    slot taken goes to a free one; otherwise the tracks seen most have a slot each, in the order in which they appear.
+    A track that no slot has room for as a whole is cut, and its parts go where there is room.
 
     Returns:
-        for each track its slot, or None where more hands than slots were there.
+        the tracks, some cut in parts, and the slot of each: None only for frames in which more hands than slots were.
     """
     order = sorted(range(len(tracks)), key=lambda i: (-len(tracks[i].frames), i))
-    frames: list[set[int]] = [set() for _ in range(slots)]
-    result: list[int | None] = [None] * len(tracks)
-
-    def place(i: int, wanted: Sequence[int]) -> None:
-        mine = set(tracks[i].frames.tolist())
-        for slot in wanted:
-            if frames[slot].isdisjoint(mine):
-                frames[slot] |= mine
-                result[i] = slot
-                return
-
+    taken: list[set[int]] = [set() for _ in range(slots)]
     if by_side:
-        for i in order:
-            side = tracks[i].side
-            first = [int(side)] if side != Side.UNKNOWN and side < slots else []
-            place(i, first + [slot for slot in range(slots) if slot not in first])
-        return result
-    # The tracks seen most have a slot each, numbered by first appearance; shorter ones fill what is free.
-    for slot, i in enumerate(sorted(order[:slots])):
-        place(i, [slot])
-    for i in order[slots:]:
-        place(i, range(slots))
-    return result
+        wanted = {i: _wanted_by_side(tracks[i], slots) for i in order}
+    else:
+        first = {i: slot for slot, i in enumerate(sorted(order[:slots]))}
+        wanted = {i: [first[i]] if i in first else list(range(slots)) for i in order}
+    placed: list[tuple[int, Track, int | None]] = []
+    for i in order:
+        for part, slot in _place(tracks[i], wanted[i], taken):
+            placed.append((i, part, slot))
+            if slot is not None:
+                taken[slot].update(part.frames.tolist())
+    placed.sort(key=lambda entry: entry[0])
+    return [track for _, track, _ in placed], [slot for _, _, slot in placed]
+
+
+def _wanted_by_side(track: Track, slots: int) -> list[int]:
+    own = [int(track.side)] if track.side != Side.UNKNOWN and track.side < slots else []
+    return own + [slot for slot in range(slots) if slot not in own]
+
+
+def _place(track: Track, wanted: Sequence[int], taken: Sequence[set[int]]) -> Iterator[tuple[Track, int | None]]:
+    """The track in the first slot with room for all of it, else in parts, each as long as can be."""
+    frames = track.frames.tolist()
+    for slot in wanted:
+        if taken[slot].isdisjoint(frames):
+            yield track, slot
+            return
+    start = 0
+    while start < len(frames):
+        lengths = {slot: _free_run(frames[start:], taken[slot]) for slot in wanted}
+        best = max(wanted, key=lambda slot: lengths[slot])
+        length = lengths[best]
+        free = length > 0
+        if not free:
+            length = min(_free_run(frames[start:], taken[slot], free=False) for slot in wanted)
+        yield track.part(range(start, start + length)), best if free else None
+        start += length
+
+
+def _free_run(frames: Sequence[int], taken: set[int], free: bool = True) -> int:
+    """How many frames from the first on a slot is free (or taken)."""
+    return next((n for n, frame in enumerate(frames) if (frame not in taken) != free), len(frames))

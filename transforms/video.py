@@ -176,11 +176,14 @@ class _Pictures:
 
     def __call__(self, frame: av.VideoFrame) -> Picture:
         if self._first:
-            # The container's matrix holds for the whole stream. To ask each frame for it would make a cycle of
-            # references around its picture, and hundreds of megabytes wait for the garbage collector.
-            self._matrix, self._first = _display_matrix(frame), False
+            # The container's matrix holds for the whole stream. PyAV makes a cycle of references around a frame that
+            # is asked for its side data, so a small copy is asked: its picture waits long for the garbage collector.
+            self._matrix, self._first = _display_matrix(frame.reformat(width=16, height=16)), False
         width = max(1, round(frame.width * self._aspect))
-        picture = upright(frame.to_ndarray(format="rgb24", width=width, height=frame.height), self._matrix)
+        rgb = frame.reformat(width=width, height=frame.height, format="rgb24")
+        # The rows as FFmpeg made them, not copied; each may be padded.
+        rows = np.frombuffer(memoryview(rgb.planes[0]), np.uint8).reshape(rgb.height, -1)
+        picture = upright(rows[:, : 3 * width].reshape(rgb.height, width, 3), self._matrix)
         return np.ascontiguousarray(picture[:, ::-1]) if self._mirrored else picture
 
 
@@ -188,16 +191,17 @@ def read_image(path: str, mirrored: bool = False) -> Picture:
     """An image as [h, w, 3] RGB, turned upright as its EXIF data says.
 
     Raises:
-        MediaError: it is no image that OpenCV reads.
-        OSError: the file cannot be read.
+        MediaError: it cannot be read, or is no image that OpenCV knows.
     """
-    data = np.frombuffer(storage.read_bytes(path), np.uint8)
-    if not data.size:
-        raise MediaError("the file is empty (0 bytes)")
     try:
+        data = np.frombuffer(storage.read_bytes(path), np.uint8)
+        if not data.size:
+            raise MediaError("the file is empty (0 bytes)")
         image = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB)
-    except cv2.error as error:
-        raise MediaError(f"cannot be decoded: {error.err}") from error
+    except MediaError:
+        raise
+    except Exception as error:
+        raise MediaError(media_reason(error)) from error
     if image is None:
         raise MediaError("no readable image")
     return np.ascontiguousarray(image[:, ::-1] if mirrored else image, np.uint8)
@@ -224,12 +228,14 @@ class SegmentReader:
         """Frames in the order of presentation.
 
         Raises:
-            MediaError: decoding broke off; all frames before that have been given.
-            OSError: the file cannot be read.
+            MediaError: reading or decoding broke off; all frames before that have been given.
         """
         try:
             yield from self._frames()
-        except av.error.FFmpegError as error:
+        except MediaError:
+            raise
+        except Exception as error:
+            # FFmpeg's errors, and whatever a store's client raises when its file cannot be read.
             raise MediaError(media_reason(error)) from error
 
     def _frames(self) -> Iterator[Frame]:

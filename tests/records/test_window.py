@@ -3,7 +3,7 @@ import dataclasses
 import functools
 
 import numpy as np
-from handstream.records.window import FEATURES, Digest, State, Window, quantiles
+from handstream.records.window import FEATURES, State, Statistics, Window, quantiles
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -35,15 +35,15 @@ def window(state, time=None) -> Window:
 windows = st.lists(st.integers(0, 3), min_size=1, max_size=8).map(lambda states: window([[[s]] for s in states]))
 
 
-def digest(some) -> Digest:
-    result = Digest()
+def digest(some) -> Statistics:
+    result = Statistics()
     for one in some:
         result.add(one)
     return result
 
 
-def merged(digests) -> Digest:
-    total = Digest()
+def merged(digests) -> Statistics:
+    total = Statistics()
     for one in digests:
         total.merge(one)
     return total

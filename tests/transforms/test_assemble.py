@@ -9,6 +9,7 @@ from handstream.transforms.assemble import (
     WindowOptions,
     assemble_take,
     cut_windows,
+    frames_at,
     sample_track,
     take_clock,
     windows_of_take,
@@ -43,7 +44,7 @@ def view(name: str, times, frames=None, slot: int = 1) -> View:
     times = np.asarray(times, np.int64)
     frames = np.arange(len(times)) if frames is None else np.asarray(frames)
     at = times[frames] / 1e6
-    track = Track(frames, np.full(len(frames), 0.9, np.float32), points(at), points(at))
+    track = Track(frames, np.full(len(frames), 0.9, np.float32), points(at), points(at), 2.0)
     return View(Clip(f"/in/{name}.mp4", name, "t", view=name), times, SIZE, [track], [slot])
 
 
@@ -80,17 +81,18 @@ def test_a_hand_is_interpolated_within_short_gaps_alone_and_marked(seen, rate):
     take = assemble(seen, rate=rate)
     at = seen.times_us[seen.tracks[0].frames]
     gap = max(200_000, 2.5 * np.median(np.diff(seen.times_us))) if len(seen.times_us) > 1 else 200_000
-    for tick, state, value in zip(take.times_us, take.state[:, 0, 1], take.hand_landmarks[:, 0, 1, 0, 0], strict=True):
+    _, recording = frames_at(seen.times_us, take.times_us)
+    values = take.hand_landmarks[:, 0, 1, 0, 0]
+    for tick, state, value, filmed in zip(take.times_us, take.state[:, 0, 1], values, recording, strict=True):
+        wanted = State.NONE if filmed else State.NO_VIEW
         if np.abs(at - tick).min() <= SAME_TIME_US:
             wanted = State.SEEN
-        elif tick < at[0] or tick > at[-1]:
-            wanted = State.NONE
-        else:
+        elif np.abs(seen.times_us - tick).min() > SAME_TIME_US and at[0] < tick < at[-1]:
             right = np.searchsorted(at, tick)
-            wanted = State.INTERPOLATED if at[right] - at[right - 1] <= gap else State.NONE
+            wanted = State.INTERPOLATED if at[right] - at[right - 1] <= gap else wanted
         assert state == wanted
-        assert np.isnan(value) == (wanted == State.NONE)
-        if wanted != State.NONE:
+        assert np.isnan(value) == (wanted in (State.NONE, State.NO_VIEW))
+        if wanted in (State.SEEN, State.INTERPOLATED):
             assert value == pytest.approx(tick / 1e6, abs=SAME_TIME_US / 1e6 + 1e-5)
 
 
@@ -133,6 +135,33 @@ def test_the_clock_goes_on_where_a_slower_view_saw_more():
     assert np.diff(clock) == pytest.approx(33_333, abs=2)
 
 
+def test_the_clock_goes_on_where_its_fastest_view_has_a_gap():
+    times = np.concatenate([even(60, 60), even(60, 60, start_us=10_000_000)])
+    slow = view("b", even(330, 30))
+    take = assemble(view("a", times), slow)
+    assert np.diff(take.times_us).max() <= 2 * 16_667 + SAME_TIME_US
+    assert (take.state[:, 1, 1] == State.SEEN).sum() >= 300
+    hole = (take.times_us > 1_100_000) & (take.times_us < 9_900_000)
+    assert (take.state[hole, 0] == State.NO_VIEW).all()
+
+
+def test_repeated_times_do_not_make_a_clock_stand_still():
+    take = assemble(view("a", [0, 0, 0, 100_000, 100_000]), view("b", even(30, 10)))
+    assert len(take.times_us) == 30
+    assert (np.diff(take.times_us) > 0).all()
+
+
+def test_where_a_view_did_not_film_there_is_no_view():
+    take = assemble(view("a", even(12, 30)), view("b", even(6, 30)))
+    assert take.state[:, 1, 1].tolist() == [1] * 6 + [3] * 6
+    assert take.state[:, 1, 0].tolist() == [0] * 6 + [3] * 6
+
+
+def test_two_views_in_step_are_not_interpolated_where_a_hand_was_looked_for_in_vain():
+    take = assemble(view("a", even(10, 30), [0, 1, 2, 3, 6, 7, 8, 9]), view("b", even(10, 30)))
+    assert take.state[:, 0, 1].tolist() == [1, 1, 1, 1, 0, 0, 1, 1, 1, 1]
+
+
 @pytest.mark.parametrize("fps", [24, 25, 29.97, 30, 60])
 @pytest.mark.parametrize("frames", [1, 2, 3, 4, 90])
 def test_a_rate_that_is_the_clips_own_changes_nothing(fps, frames):
@@ -156,7 +185,8 @@ def test_what_was_seen_is_not_overwritten_by_what_was_guessed():
     between = view("", even(10), [4]).tracks[0]
     for tracks in ([seen.tracks[0], between], [between, seen.tracks[0]]):
         both = View(seen.clip, seen.times_us, SIZE, tracks, [1, 1])
-        assert assemble(both, rate=30).state[:, 0, 1].tolist()[:9] == [1, 1, 1, 2, 1, 2, 1, 1, 1]
+        # At 60 Hz frames fall on even ticks, and in frames 3 and 5 the hand was looked for and not found.
+        assert assemble(both, rate=60).state[:13, 0, 1].tolist() == [1, 2, 1, 2, 1, 2, 0, 2, 1, 2, 0, 2, 1]
 
 
 def test_a_hand_without_a_slot_is_left_out():

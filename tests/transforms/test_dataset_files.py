@@ -4,7 +4,7 @@ from collections import Counter
 
 import pyarrow.parquet as pq
 import pytest
-from handstream.records.window import Digest
+from handstream.records.window import Statistics
 from handstream.transforms.assemble import ClipReport, WindowOptions
 from handstream.transforms.clips import Clip, SourceClips, TakeKey
 from handstream.transforms.dataset import (
@@ -30,7 +30,7 @@ OPTIONS = WindowOptions(labels=("wave", "push"), views=2, view_names=("cam0", "c
 
 
 def receipt(name: str, windows: int = 1, label: str = "wave", subject: str = "s1", reports=()) -> ShardReceipt:
-    digest = Digest(windows, 30 * windows, 20, 0, 0, {33333: windows}, {30: windows})
+    digest = Statistics(windows, 30 * windows, 20, 0, 0, {33333: windows}, {30: windows})
     count = Counter({label: windows} if windows else {})
     return ShardReceipt(
         name, name.split("-")[0], windows, 99, f"sha of {name}", digest, count, Counter(count), {subject}, 2, [*reports]

@@ -11,6 +11,7 @@ from handstream.transforms.splits import (
     empty_split_advice,
     format_splits,
     group_hash,
+    group_of,
     read_splits,
     split_sizes,
     subjects_in_two_splits,
@@ -46,11 +47,11 @@ def split_of(clips, known=None, by=None) -> dict[Clip, str]:
 @given(st.lists(small, max_size=12), shares)
 def test_no_file_and_no_take_is_torn_apart(clips, by):
     result, assigned = assign_splits(clips, by, {})
-    for together in (lambda c: c.path, lambda c: (c.subject, c.label, c.take), lambda c: c.subject or c.take):
+    for together in (lambda c: c.path, lambda c: (c.subject, c.label, c.take), group_of):
         splits = {}
         for one in result:
             assert splits.setdefault(together(one), one.split) == one.split
-    assert all(one.split == assigned[one.subject or one.take] for one in result)
+    assert all(one.split == assigned[group_of(one)] for one in result)
 
 
 @quick
@@ -63,14 +64,14 @@ def test_the_order_of_clips_does_not_count(clips, by, random):
 @quick
 @given(st.lists(small, max_size=12), shares, st.data())
 def test_nobody_known_is_moved(clips, by, data):
-    groups = sorted({one.subject or one.take for one in clips} | {"gone"})
+    groups = sorted({group_of(one) for one in clips} | {"gone"})
     known = data.draw(st.dictionaries(st.sampled_from(groups), st.sampled_from(SPLITS)))
     try:
         result, assigned = assign_splits(clips, by, known)
     except InputError:
         assume(False)
     assert known.items() <= assigned.items()
-    assert all(one.split == known.get(one.subject or one.take, one.split) for one in result)
+    assert all(one.split == known.get(group_of(one), one.split) for one in result)
 
 
 @quick

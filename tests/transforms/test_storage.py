@@ -2,6 +2,7 @@ import os
 
 import pytest
 from apache_beam.io.filesystem import BeamIOError
+from handstream.records.errors import InputError
 from handstream.transforms import storage
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -31,7 +32,6 @@ def test_files_are_listed_in_order_and_across_folders(tmp_path):
 
 def test_local_paths_are_made_absolute_and_others_are_left():
     assert storage.absolute("a/../b") == os.path.join(os.getcwd(), "b")
-    assert storage.absolute("gs://bucket/a") == "gs://bucket/a"
     assert storage.is_local("/a")
     assert not storage.is_local("s3://bucket/a")
     assert storage.join("gs://bucket/out/", "a", "b") == "gs://bucket/out/a/b"
@@ -114,11 +114,29 @@ def test_removing_what_cannot_be_removed_is_an_error(tmp_path, monkeypatch):
         storage.remove(f"{tmp_path}/a")
 
 
-def test_folders_are_known(tmp_path):
-    (tmp_path / "a").touch()
-    assert storage.is_folder(str(tmp_path))
-    assert not storage.is_folder(f"{tmp_path}/a")
-    assert not storage.is_folder(f"{tmp_path}/none")
+def test_a_path_that_beam_has_no_file_system_for_is_refused():
+    with pytest.raises(InputError, match="nowhere://a"):
+        storage.absolute("nowhere://a")
+
+
+def test_links_to_folders_are_followed_once(tmp_path):
+    (tmp_path / "real" / "wave").mkdir(parents=True)
+    (tmp_path / "real" / "wave" / "a.mp4").touch()
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "wave").symlink_to(tmp_path / "real" / "wave")
+    (tmp_path / "real" / "wave" / "back").symlink_to(tmp_path / "in")
+    assert storage.list_folder(str(tmp_path / "in")) == [f"{tmp_path}/in/wave/a.mp4"]
+
+
+def test_what_is_no_regular_file_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "pipe.mp4")
+    with pytest.raises(OSError, match="no regular file"):
+        storage.metadata(str(tmp_path / "pipe.mp4"))
+    (tmp_path / "gone.mp4").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(OSError, match="a link to a file that is not there"):
+        storage.metadata(str(tmp_path / "gone.mp4"))
+    with pytest.raises(OSError, match="no such file"):
+        storage.metadata(str(tmp_path / "none.mp4"))
 
 
 @pytest.mark.parametrize(

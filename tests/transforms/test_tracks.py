@@ -2,7 +2,15 @@ import numpy as np
 import pytest
 from handstream.records.window import Side
 from handstream.transforms.landmarks import Hand
-from handstream.transforms.tracks import Track, assign_slots, follow_hands, longest_gap_us, palm_size, vote
+from handstream.transforms.tracks import (
+    Track,
+    assign_slots,
+    follow_hands,
+    longest_gap_us,
+    mean_log_odds,
+    palm_size,
+    vote,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -30,8 +38,14 @@ def follow(frames, times=None) -> list[Track]:
 
 
 def track(frames, right: float = 0.9) -> Track:
-    points = np.zeros((len(frames), 21, 3), np.float32)
-    return Track(np.array(frames, np.int64), np.full(len(frames), right, np.float32), points, points)
+    points, scores = np.zeros((len(frames), 21, 3), np.float32), np.full(len(frames), right, np.float32)
+    return Track(np.array(frames, np.int64), scores, points, points, mean_log_odds(scores))
+
+
+def slots_of(tracks, count, by_side):
+    found, slots = assign_slots(tracks, count, by_side)
+    assert [one.frames.tolist() for one in found] == [list(one.frames) for one in tracks], "none is cut"
+    return slots
 
 
 clips = st.lists(
@@ -134,7 +148,7 @@ def test_a_palm_seen_edge_on_keeps_its_size():
 
 def test_a_track_votes_for_its_side():
     assert track([0, 1, 2], 0.9).side == Side.RIGHT
-    assert Track(*[np.arange(3), np.array([0.01, 0.6, 0.6], np.float32)], None, None).side == Side.LEFT
+    assert vote(mean_log_odds(np.array([0.01, 0.6, 0.6], np.float32))) == Side.LEFT
     assert track([0], 1.0).side == Side.RIGHT
     assert vote(0.0) == Side.UNKNOWN
 
@@ -142,41 +156,49 @@ def test_a_track_votes_for_its_side():
 @quick
 @given(tracks, st.integers(1, 4), st.booleans())
 def test_no_slot_holds_two_hands_in_one_frame_and_none_is_dropped_where_a_slot_is_free(tracks, count, by_side):
-    slots = assign_slots(tracks, count, by_side)
-    frames = [[set(t.frames) for t, slot in zip(tracks, slots, strict=True) if slot == s] for s in range(count)]
-    for taken in frames:
-        assert sum(map(len, taken)) == len(set().union(*taken))
-    for one, slot in zip(tracks, slots, strict=True):
+    parts, slots = assign_slots(tracks, count, by_side)
+    assert sorted(f for one in parts for f in one.frames) == sorted(f for one in tracks for f in one.frames)
+    taken = [[f for one, slot in zip(parts, slots, strict=True) if slot == s for f in one.frames] for s in range(count)]
+    for frames in taken:
+        assert len(set(frames)) == len(frames)
+    for one, slot in zip(parts, slots, strict=True):
         if slot is None:
-            assert all(set(one.frames) & set().union(*taken) for taken in frames)
+            assert all(set(one.frames) <= set(frames) for frames in taken)
+
+
+def test_a_track_without_room_as_a_whole_is_cut_and_none_of_it_is_lost():
+    parts, slots = assign_slots([track(range(100), 0.1), track(range(100, 200)), track(range(80, 130))], 2, True)
+    where = {(int(one.frames[0]), int(one.frames[-1])): slot for one, slot in zip(parts, slots, strict=True)}
+    assert where == {(0, 99): 0, (100, 199): 1, (80, 99): 1, (100, 129): 0}
+    assert all(one.side == Side.RIGHT for one in parts[2:])
 
 
 @quick
 @given(st.lists(st.sampled_from([0.1, 0.9]), min_size=1, max_size=2))
 def test_two_hands_always_find_two_slots(sides):
-    slots = assign_slots([track(range(5), right) for right in sides], 2, by_side=True)
+    slots = slots_of([track(range(5), right) for right in sides], 2, by_side=True)
     assert None not in slots
     assert len(set(slots)) == len(sides)
 
 
 def test_left_is_slot_0_and_right_is_slot_1():
-    assert assign_slots([track(range(5), 0.9), track(range(5), 0.1)], 2, by_side=True) == [1, 0]
-    assert assign_slots([track(range(5), 0.9)], 2, by_side=True) == [1]
+    assert slots_of([track(range(5), 0.9), track(range(5), 0.1)], 2, by_side=True) == [1, 0]
+    assert slots_of([track(range(5), 0.9)], 2, by_side=True) == [1]
 
 
 def test_a_second_hand_of_one_side_takes_the_free_slot():
-    assert assign_slots([track(range(3)), track(range(9))], 2, by_side=True) == [0, 1]
+    assert slots_of([track(range(3)), track(range(9))], 2, by_side=True) == [0, 1]
 
 
 def test_a_hand_that_comes_back_has_its_slot_again():
-    assert assign_slots([track(range(5)), track(range(9, 12))], 2, by_side=True) == [1, 1]
+    assert slots_of([track(range(5)), track(range(9, 12))], 2, by_side=True) == [1, 1]
 
 
 def test_by_track_those_seen_most_are_numbered_by_appearance():
     found = [track([0]), track(range(5)), track(range(9)), track(range(1, 7))]
-    assert assign_slots(found, 3, by_side=False)[1:] == [0, 1, 2]
+    assert slots_of(found, 3, by_side=False)[1:] == [0, 1, 2]
 
 
 def test_one_slot_is_enough_for_one_hand_of_either_side():
-    assert assign_slots([track([0], 0.9)], 1, by_side=True) == [0]
-    assert assign_slots([track([0], 0.1)], 1, by_side=True) == [0]
+    assert slots_of([track([0], 0.9)], 1, by_side=True) == [0]
+    assert slots_of([track([0], 0.1)], 1, by_side=True) == [0]
