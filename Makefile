@@ -13,7 +13,7 @@ help:
 	@echo "make bench     extraction against the loop that everyone writes (minutes)"
 	@echo "make clean     remove what make made"
 
-# Links to each file stand in build/, so a folder that gained or lost a file is installed again.
+# Links to each file stand in build/: a new file is installed anew.
 $(INSTALLED): pyproject.toml setup.py $(wildcard pipelines/*.py transforms/*.py records/*.py)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[train,dev]' --config-settings editable_mode=strict

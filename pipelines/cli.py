@@ -44,6 +44,7 @@ def main(argv: list[str] | None = None) -> int:
         sys.stdout.flush()
         return status
     except KeyboardInterrupt:
+        print("\nhandstream: interrupted.", file=sys.stderr)
         return 130
     except BrokenPipeError:
         # The reader of a pipe (head, less) has seen enough.
@@ -53,7 +54,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"handstream: {error}", file=sys.stderr)
         return 2
     except OSError as error:
-        print(f"handstream: {error}. The same command carries on where this run stopped.", file=sys.stderr)
+        print(f"handstream: {error}", file=sys.stderr)
         return 1
 
 

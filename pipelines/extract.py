@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import apache_beam as beam
 from apache_beam.pvalue import PCollection
-from handstream.pipelines import dryrun, landmarker_file, options, runs
+from handstream.pipelines import dryrun, landmarker_file, options, output, runs
 from handstream.transforms.assemble import WindowOptions
 from handstream.transforms.dataset import Finish, WriteDataset
 from handstream.transforms.detect import DetectHands
@@ -49,11 +49,13 @@ def run(argv: list[str]) -> int:
         InputError: wrong usage, found before work starts.
     """
     args, beam_flags = options.parse(argv)
+    runner = runs.choose_runner(beam_flags)
     clips = options.match(args)
     if args.dry_run:
-        return dryrun.show(args, clips)
-    detection = options.detection(args, clips, landmarker_file.find(args.landmarker))
-    with runs.opened(args.out) as out:
+        return dryrun.show(args, clips, landmarker_file.find_if_there(args.landmarker))
+    landmarker = landmarker_file.find(args.landmarker)
+    with output.opened(args.out) as out:
+        detection = options.detection(args, clips, landmarker_file.within_reach(landmarker, out, runner.local))
         prepared = runs.prepare(out, clips, args)
         job = Extraction(prepared.plan, out.path, detection, prepared.windows)
-        return runs.execute(lambda p: build(p, job), job.out, prepared, beam_flags, args)
+        return runs.execute(lambda p: build(p, job), job.out, prepared, runner, args)

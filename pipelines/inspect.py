@@ -44,7 +44,7 @@ def run(argv: list[str]) -> int:
 
 
 def summary(dataset: Dataset) -> dict[str, Any]:
-    """dataset.json without the shards' checksums, with counts of the clips' status."""
+    """dataset.json with the shards counted."""
     description = dataset.description
     splits = {}
     for split in SPLITS:
@@ -98,7 +98,7 @@ def _show_all(dataset: Dataset, as_json: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console()
+    console = Console(markup=False, highlight=False, emoji=False)
     table = Table("", *SPLITS)
     for name, value in _MEASURES.items():
         table.add_row(name, *(str(value(facts["splits"][split])) for split in SPLITS))
@@ -122,9 +122,9 @@ def _show_all(dataset: Dataset, as_json: bool) -> None:
         table.add_row(view or "(only one)", str(len(mine)), f"{minutes:.2f}", str(frames), share)
     console.print(table)
     status = Counter(row["status"] for row in rows)
-    console.print("clips: " + ", ".join(f"{count} {name}" for name, count in sorted(status.items())), highlight=False)
+    console.print("clips: " + ", ".join(f"{count} {name}" for name, count in sorted(status.items())))
     for row in [row for row in rows if row["status"] in ("failed", "partial")][:20]:
-        console.print(f"  {row['status']}: {printable(row['path'])}: {row['error']}", highlight=False, markup=False)
+        console.print(f"  {row['status']}: {printable(row['path'])}: {row['error']}")
 
 
 def _show_verify(dataset: Dataset, as_json: bool) -> int:
@@ -153,12 +153,12 @@ def _show_take(dataset: Dataset, take: str, as_json: bool) -> int:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console()
+    console = Console(markup=False, highlight=False, emoji=False)
     for split, window in windows:
         label = window["label"] or "(no label)"
         subject = f", subject {window['subject']}" if window["subject"] else ""
         span = f"{window['start_us'] / 1e6:.3f} to {window['end_us'] / 1e6:.3f} s"
-        console.print(f"take {take}: {label}{subject}, {split}, {span}", highlight=False, markup=False)
+        console.print(f"take {take}: {label}{subject}, {split}, {span}")
         console.print("each hand: x and y of the wrist, score that it is a right hand; ~ interpolated")
         table = Table("time")
         present = np.isin(window["state"], (State.SEEN, State.INTERPOLATED)).any(axis=0)

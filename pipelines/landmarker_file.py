@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import http.client
+import io
 import os
 import subprocess
 import sys
@@ -17,6 +19,7 @@ import zipfile
 from pathlib import Path
 
 import platformdirs
+from handstream.pipelines.output import Output
 from handstream.records.errors import InputError
 from handstream.transforms import storage
 from handstream.transforms.landmarks import networks_digest
@@ -45,6 +48,18 @@ def cached() -> Path:
     return Path(platformdirs.user_cache_dir("handstream")) / NAME
 
 
+def known(bundle: bytes) -> bool:
+    """Whether it is the official bundle, or one that was rebuilt here."""
+    if hashlib.sha256(bundle).hexdigest() == SHA256:
+        return True
+    try:
+        with zipfile.ZipFile(io.BytesIO(bundle)) as archive:
+            found = {name: hashlib.sha256(archive.read(name)).hexdigest() for name in archive.namelist()}
+    except zipfile.BadZipFile:
+        return False
+    return found == {name: sha256 for name, (_, sha256) in NETWORKS.items()}
+
+
 def find(flag: str | None) -> tuple[str, str]:
     """(path, digest of its networks) of the landmarker: --landmarker, else HANDSTREAM_LANDMARKER, else the cache.
 
@@ -67,6 +82,22 @@ def find(flag: str | None) -> tuple[str, str]:
         return path, networks_digest(data)
     except ValueError as error:
         raise InputError(f"{path}: {error}.") from error
+
+
+def find_if_there(flag: str | None) -> tuple[str, str] | None:
+    """`find`, or None where nothing was named and the cache is empty."""
+    if not flag and not os.environ.get(VARIABLE) and not cached().exists():
+        return None
+    return find(flag)
+
+
+def within_reach(landmarker: tuple[str, str], out: Output, local_runner: bool) -> tuple[str, str]:
+    """The landmarker where all workers can read it: beside the data set, where that lies on a store and it does not."""
+    path, digest = landmarker
+    if local_runner or not storage.is_local(path) or storage.is_local(out.path):
+        return landmarker
+    out.write(f"plan/{NAME}", storage.read_bytes(path))
+    return out.file("plan", NAME), digest
 
 
 class FetchError(Exception):
@@ -102,7 +133,7 @@ def _download() -> bytes:
     try:
         with urllib.request.urlopen(URL, timeout=30) as response:
             data = bytes(response.read())
-    except (urllib.error.URLError, OSError) as error:
+    except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
         reason = getattr(error, "reason", error)
         raise FetchError(f"the official address cannot be reached: {reason}") from error
     if hashlib.sha256(data).hexdigest() != SHA256:
@@ -122,7 +153,10 @@ def _rebuild() -> bytes:
         bundle = Path(folder) / NAME
         with zipfile.ZipFile(wheel) as source, zipfile.ZipFile(bundle, "w", zipfile.ZIP_STORED) as target:
             for name, (member, sha256) in NETWORKS.items():
-                network = source.read(member)
+                try:
+                    network = source.read(member)
+                except KeyError:
+                    raise FetchError(f"{WHEEL} holds no {member}") from None
                 if hashlib.sha256(network).hexdigest() != sha256:
                     raise FetchError(f"{member} in {WHEEL} is another file than the known one (sha256)")
                 # A fixed date, so that the bundle is the same file whenever it is made.
@@ -141,8 +175,10 @@ def run(argv: list[str]) -> int:
     args = parser.parse_args(argv)
     target = cached()
     if target.exists() and not args.force:
-        print(f"{target} is there already.")
-        return 0
+        if known(target.read_bytes()):
+            print(f"{target} is there already.")
+            return 0
+        print(f"{target} is another file than the known ones; it is brought anew.")
     try:
         where = fetch(target)
     except FetchError as error:

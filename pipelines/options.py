@@ -16,6 +16,8 @@ from handstream.transforms.manifest import read_manifest
 from handstream.transforms.match import Matched, check_clips, match_inputs
 from handstream.transforms.splits import Shares
 
+SHORTEST_SECONDS = 0.001
+"""Of a window and its hop: less than a frame of any camera."""
 EXAMPLES = """\
 examples:
   handstream extract videos/ OUT                        label = first folder below videos/
@@ -23,7 +25,6 @@ examples:
   handstream extract takes/ OUT --layout '{view}_{take}.mp4'    several cameras
   handstream extract --manifest clips.csv OUT           path,label,subject,take,view,split,start,end,...
   handstream extract talk.mp4 OUT --window 2 --hop 0.5  windows slid over a long video
-  handstream extract gs://b/in gs://b/out --runner DataflowRunner --landmarker gs://b/hand_landmarker.task ...
 
 The same command again carries on where it was interrupted. Flags that are not listed go to Apache Beam, such as
 --direct_num_workers 4 (default: a worker a core) or --direct_running_mode multi_processing.
@@ -103,6 +104,8 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     args.window = _window(args.window)
     if args.hop and args.window is None:
         raise InputError("--hop needs --window SECONDS.")
+    if args.hop and args.hop < SHORTEST_SECONDS:
+        raise InputError(f"--hop {args.hop:g}: too short.")
     args.slots = args.slots or ("side" if args.num_hands <= 2 else "track")
     args.shares = Shares.parse(args.split)
     return args, beam_flags
@@ -115,7 +118,7 @@ def _window(text: str) -> float | None:
         seconds = float(text)
     except ValueError:
         seconds = math.nan
-    if not (math.isfinite(seconds) and seconds > 0):
+    if not (math.isfinite(seconds) and seconds >= SHORTEST_SECONDS):
         raise InputError(f"--window {text!r}: 'clip' or a number of seconds is wanted.")
     return seconds
 

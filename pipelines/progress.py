@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from typing import TextIO
 
 from handstream.transforms.tally import TALLY
@@ -27,9 +28,15 @@ def duration(seconds: float) -> str:
 
 
 class Progress:
-    """Shows the tally of this process in a thread of its own while the block runs."""
+    """Shows how far it is in a thread of its own while the block runs."""
 
-    def __init__(self, file: TextIO, quiet: bool, sources: int) -> None:
+    def __init__(self, file: TextIO, quiet: bool, sources: int, count: Callable[[], Counter[str]] = TALLY.read) -> None:
+        """
+        Args:
+            sources: how many files there are.
+            count: the tally of this process, or one of receipts where the work is done in others.
+        """
+        self._count = count
         self._file = file
         self._sources = sources
         self._console = Console(file=file)
@@ -52,10 +59,10 @@ class Progress:
         if self._terminal:
             with Live(console=self._console, refresh_per_second=4, transient=True) as live:
                 while not self._ended.wait(TERMINAL_SECONDS):
-                    live.update(self._bar(TALLY.read()))
+                    live.update(self._bar(self._count()))
         else:
             while not self._ended.wait(PLAIN_SECONDS):
-                print(self.line(TALLY.read()), file=self._file, flush=True)
+                print(self.line(self._count()), file=self._file, flush=True)
 
     def _bar(self, counts: Counter[str]) -> Table:
         grid = Table.grid(padding=(0, 1))
@@ -69,6 +76,8 @@ class Progress:
         """One line about how far it is."""
         failures = counts["failed_sources"] + counts["failed_segments"]
         failed = f", {failures} failures" if failures else ""
+        if "receipts" in counts:
+            return f"{counts['receipts']} segments of {self._sources} files detected"
         if not counts["frames_seen"]:
             if counts["detected"] < counts["segments"] or counts["sources"] < self._sources:
                 return f"looked at {counts['sources']} of {self._sources} files{failed}"

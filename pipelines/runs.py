@@ -1,4 +1,4 @@
-"""A run: the folder it writes to, what is decided before work starts, the runner, and what is said at the end."""
+"""A run: what is decided before work starts, the runner, and how it ends."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import argparse
 import contextlib
 import ctypes
 import errno
-import fcntl
 import io
 import json
 import logging
@@ -18,19 +17,21 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, NoReturn, TextIO
+from typing import NoReturn, TextIO
 
 import apache_beam as beam
-import pyarrow.parquet as pq
+from apache_beam.metrics import MetricsFilter
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
+from apache_beam.runners.runner import PipelineResult, PipelineRunner, create_runner
+from handstream.pipelines.output import Output
 from handstream.pipelines.progress import Progress
-from handstream.records.errors import InputError, printable
+from handstream.pipelines.summary import complain, say, summarize
+from handstream.records.errors import InputError
 from handstream.transforms import storage
 from handstream.transforms.assemble import WindowOptions
 from handstream.transforms.clips import Clip
-from handstream.transforms.dataset import CLIPS_PARQUET
-from handstream.transforms.match import Matched, group_by_source, write_plan
+from handstream.transforms.match import Matched, check_clips, group_by_source, write_plan
 from handstream.transforms.splits import (
     assign_splits,
     empty_split_advice,
@@ -40,84 +41,9 @@ from handstream.transforms.splits import (
 )
 from handstream.transforms.tally import TALLY
 
-LOCAL_RUNNERS = ("DirectRunner", "FnApiRunner")
-LOCK = ".lock"
+LOCAL_RUNNERS = ("direct", "fnapi")
 M_ARENA_MAX, ARENAS = -8, 2
 """The first is malloc.h's; see `limit_arenas`."""
-LONG_CLIP_SECONDS, COARSE_STEP_SECONDS = 15.0, 0.1
-
-
-@contextlib.contextmanager
-def opened(path: str) -> Iterator[Output]:
-    """OUT, checked and (where it is local) locked; what a killed run left half-written is removed.
-
-    Raises:
-        InputError: it is a file, holds something else, cannot be written, or another run writes to it.
-    """
-    out = storage.absolute(path).rstrip("/") or "/"
-    with contextlib.ExitStack() as stack:
-        try:
-            if storage.is_local(out):
-                stack.enter_context(_locked(out))
-            else:
-                _check_contents(out)
-            _remove_temporaries(out)
-            storage.write_bytes(out, storage.join(out, "plan", "writable"), b"")
-        except OSError as error:
-            raise InputError(f"{path}: cannot be written to ({storage.reason(error)}).") from error
-        yield Output(out)
-        _remove_temporaries(out)
-
-
-@dataclass(frozen=True)
-class Output:
-    """The folder of a data set, ours for the time of a run."""
-
-    path: str
-
-    def file(self, *parts: str) -> str:
-        return storage.join(self.path, *parts)
-
-    def read(self, name: str) -> bytes | None:
-        path = self.file(name)
-        return storage.read_bytes(path) if storage.exists(path) else None
-
-    def write(self, name: str, data: bytes) -> None:
-        storage.write_bytes(self.path, self.file(name), data)
-
-
-@contextlib.contextmanager
-def _locked(out: str) -> Iterator[None]:
-    if os.path.exists(out) and not os.path.isdir(out):
-        raise InputError(f"{out} is a file; a folder is wanted for the data set.")
-    if os.path.isdir(out):
-        _check_contents(out)
-    os.makedirs(out, exist_ok=True)
-    # The kernel gives the lock back however the process ends.
-    with open(os.path.join(out, LOCK), "w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InputError(f"{out} is being written by another run. Wait for it, or choose another OUT.") from None
-        yield
-
-
-def _check_contents(out: str) -> None:
-    if any(storage.exists(storage.join(out, *parts)) for parts in (("plan", "writable"), ("dataset.json",))):
-        return
-    ours = (LOCK, f"{storage.TEMPORARY}/", "plan/")
-    for meta in storage.list_files(storage.join(storage.literal(out), "**")):
-        name = meta.path[len(out) :].lstrip("/")
-        if not name.startswith(ours):
-            raise InputError(f"{out} holds something else ({name}). Choose an empty or a new folder for OUT.")
-
-
-def _remove_temporaries(out: str) -> None:
-    for meta in storage.list_files(storage.join(storage.literal(out), storage.TEMPORARY, "**")):
-        storage.remove(meta.path)
-    if storage.is_local(out):
-        with contextlib.suppress(OSError):
-            os.rmdir(os.path.join(out, storage.TEMPORARY))
 
 
 @dataclass(frozen=True)
@@ -148,15 +74,29 @@ def advice(clips: list[Clip], passed_over: Counter[str], args: argparse.Namespac
         yield f"{len(torn)} subjects are in two splits by your own word, such as {torn[0]!r}: training refuses that."
     if text := empty_split_advice(clips):
         yield text
+    if args.layout in (None, "folders") and args.inputs and not any(clip.label for clip in clips):
+        yield "no clip has a label: it is the first folder below an INPUT, so give the folder that holds the labels'."
+
+
+def read_labels(data: bytes | None) -> list[str]:
+    """The labels of earlier runs, in the order of their numbers."""
+    try:
+        labels = json.loads(data or b"[]")
+    except ValueError:
+        labels = None
+    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+        raise InputError("labels.json: a list of texts is wanted. Mend it, or remove it to have labels numbered anew.")
+    return labels
 
 
 def prepare(out: Output, matched: Matched, args: argparse.Namespace) -> Prepared:
     """Decide splits, labels and shapes, and write them down."""
     clips, splits = split_clips(matched, args, out.read("splits.csv"))
+    check_clips(clips)
     for line in advice(clips, matched.passed_over, args):
         say(line, args)
     active = [clip for clip in clips if not clip.skipped]
-    known = json.loads(out.read("labels.json") or b"[]")
+    known = read_labels(out.read("labels.json"))
     labels = known + sorted({clip.label for clip in active if clip.label} - set(known))
     names = sorted({clip.view for clip in active})
     views = max(Counter(clip.key for clip in active).values(), default=1)
@@ -178,52 +118,101 @@ def prepare(out: Output, matched: Matched, args: argparse.Namespace) -> Prepared
     return Prepared(plan, windows, clips)
 
 
-def beam_options(flags: list[str]) -> tuple[PipelineOptions, Any]:
-    """(options, runner). Locally the FnApiRunner, named outright: DirectRunner would try to download another one."""
-    options = PipelineOptions(flags)
-    name = options.view_as(StandardOptions).runner or "DirectRunner"
-    if name not in LOCAL_RUNNERS:
-        return options, name
+@dataclass(frozen=True)
+class Runner:
+    """Where a pipeline runs."""
+
+    runner: PipelineRunner
+    options: PipelineOptions
+    local: bool
+
+    def __str__(self) -> str:
+        name = type(self.runner).__name__
+        direct = self.options.view_as(DirectOptions)
+        how = f", {direct.direct_num_workers} workers, {direct.direct_running_mode}"
+        return name + how if self.local else name
+
+    @property
+    def threads(self) -> bool:
+        """Whether all work is done in this process."""
+        return self.local and self.options.view_as(DirectOptions).direct_running_mode != "multi_processing"
+
+
+def choose_runner(flags: list[str]) -> Runner:
+    """The runner that Beam's flags name. Locally the FnApiRunner: DirectRunner would try to download another one.
+
+    Raises:
+        InputError: a flag has a value that Beam does not know.
+    """
+    said, name = io.StringIO(), ""
+    try:
+        with contextlib.redirect_stderr(said):
+            options = PipelineOptions(flags)
+            name = options.view_as(StandardOptions).runner or "DirectRunner"
+            options.get_all_options()
+        if name.lower().removesuffix("runner") not in LOCAL_RUNNERS:
+            return Runner(create_runner(name), options, local=False)
+    except SystemExit:
+        raise InputError(said.getvalue().strip().splitlines()[-1]) from None
+    except (ValueError, ImportError, AttributeError) as error:
+        raise InputError(f"--runner {name}: {storage.reason(error)}") from error
     direct = options.view_as(DirectOptions)
     given = {flag.partition("=")[0] for flag in flags}
     if "--direct_num_workers" not in given or direct.direct_num_workers < 1:
         direct.direct_num_workers = len(os.sched_getaffinity(0))
     if "--direct_running_mode" not in given:
         direct.direct_running_mode = "multi_threading"
-    return options, FnApiRunner()
+    return Runner(FnApiRunner(), options, local=True)
 
 
 def execute(
     build: Callable[[beam.Pipeline], object],
     out: str,
     prepared: Prepared,
-    beam_flags: list[str],
+    runner: Runner,
     args: argparse.Namespace,
 ) -> int:
     """Run the pipeline and say what came out; the exit status."""
     limit_arenas()
     logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
-    options, runner = beam_options(beam_flags)
-    name = runner if isinstance(runner, str) else type(runner).__name__
-    direct = options.view_as(DirectOptions)
-    local = name == "FnApiRunner"
-    how = f", {direct.direct_num_workers} workers, {direct.direct_running_mode}" if local else ""
-    active = [clip for clip in prepared.clips if not clip.skipped]
-    say(f"{len(active)} clips to {out} on {name}{how}.", args)
+    sources = {clip.path for clip in prepared.clips if not clip.skipped}
+    clips = sum(not clip.skipped for clip in prepared.clips)
+    say(f"{clips} clips to {out} on {runner}.", args)
     TALLY.clear()
     failure: Exception | None = None
     begun = time.monotonic()
-    sources = len({clip.path for clip in active})
-    with own_stderr() as terminal, _interruptible(terminal), Progress(terminal, args.quiet, sources):
-        try:
-            pipeline = beam.Pipeline(runner=runner, options=options)
-            build(pipeline)
-            pipeline.run().wait_until_finish()
-        except Exception as error:
-            failure = error
+    count = TALLY.read if runner.threads else receipts_counter(out, len(sources))
+    with own_stderr() as terminal, _interruptible(terminal, runner):
+        with Progress(terminal, args.quiet, len(sources), count):
+            try:
+                pipeline = beam.Pipeline(runner=runner.runner, options=runner.options)
+                build(pipeline)
+                result = pipeline.run()
+                result.wait_until_finish()
+            except Exception as error:
+                failure = error
     if failure is not None:
         return _failed(failure, out)
-    return summarize(out, time.monotonic() - begun, args)
+    return summarize(out, time.monotonic() - begun, committed(result), args)
+
+
+def committed(result: PipelineResult) -> dict[str, int]:
+    """Beam's counters by name."""
+    totals = Counter[str]()
+    for counter in result.metrics().query(MetricsFilter())["counters"]:
+        totals[counter.key.metric.name] += counter.committed or counter.attempted or 0
+    return dict(totals)
+
+
+def receipts_counter(out: str, sources: int) -> Callable[[], Counter[str]]:
+    """Counts segments by their files, where the work is done in other processes."""
+    pattern = storage.join(storage.literal(out), "landmarks", "**")
+    before = len(storage.list_files(pattern))
+
+    def count() -> Counter[str]:
+        return Counter(sources=sources, receipts=len(storage.list_files(pattern)) - before)
+
+    return count
 
 
 def limit_arenas() -> None:
@@ -253,12 +242,15 @@ def own_stderr() -> Iterator[TextIO]:
 
 
 @contextlib.contextmanager
-def _interruptible(terminal: TextIO) -> Iterator[None]:
+def _interruptible(terminal: TextIO, runner: Runner) -> Iterator[None]:
     """Ctrl-C and SIGTERM end the process at once: what is written is whole, and what is not has no final name."""
+    line = "interrupted. The same command carries on where this run stopped."
+    if not runner.local:
+        line = f"no longer watching. What {runner} has begun goes on there until you cancel it there."
+    show_cursor = "\x1b[?25h" if terminal.isatty() else ""
 
     def stop(number: int, _: object) -> NoReturn:
-        line = "\nhandstream: interrupted. The same command carries on where this run stopped.\n"
-        os.write(terminal.fileno(), line.encode())
+        os.write(terminal.fileno(), f"{show_cursor}\nhandstream: {line}\n".encode())
         os._exit(128 + number)
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -279,60 +271,3 @@ def _failed(error: Exception, out: str) -> int:
     else:
         complain(f"the run failed; the same command carries on where it stopped.\n{text.rstrip()}")
     return 1
-
-
-def summarize(out: str, seconds: float, args: argparse.Namespace) -> int:
-    """Say what was done, what failed and why, where things are and how fast; the exit status."""
-    table = pq.read_table(io.BytesIO(storage.read_bytes(storage.join(out, CLIPS_PARQUET))))
-    rows = table.select(["path", "status", "error", "frames", "seconds", "hands_dropped"]).to_pylist()
-    description = json.loads(storage.read_bytes(storage.join(out, "dataset.json")))
-    counts = TALLY.read()
-    status = Counter(row["status"] for row in rows)
-    bad = [row for row in rows if row["status"] in ("failed", "partial")]
-    for row in bad[:20]:
-        complain(f"{row['status']}: {printable(row['path'])}: {row['error']}")
-    if len(bad) > 20:
-        complain(f"... and {len(bad) - 20} more; all are in {storage.join(out, CLIPS_PARQUET)}.")
-    for line in warnings(rows, description, args):
-        say(line, args)
-    windows = {split: values["statistics"]["windows"] for split, values in description["splits"].items()}
-    say(f"clips:   {len(rows)}: " + ", ".join(f"{n} {s}" for s, n in sorted(status.items())), args)
-    if counts["segments"] or counts["kept"]:
-        speed = f", {counts['frames'] / seconds:.1f} frames a second" if counts["frames"] else ""
-        say(
-            f"frames:  {counts['frames']} detected in {seconds:.1f} s{speed}; "
-            f"{counts['kept_frames']} were there already",
-            args,
-        )
-    say(f"windows: {sum(windows.values())}: " + ", ".join(f"{n} {split}" for split, n in windows.items()), args)
-    say(f"in {out}; look with: handstream inspect {out}", args)
-    return 1 if bad else 0
-
-
-def warnings(rows: list[dict[str, Any]], description: dict[str, Any], args: argparse.Namespace) -> Iterator[str]:
-    """What is allowed, but rarely meant."""
-    steps = [split["statistics"]["step_us"] for split in description["splits"].values()]
-    coarsest = max((step["max"] for step in steps if step), default=0) / 1e6
-    if coarsest > COARSE_STEP_SECONDS:
-        yield (
-            f"some windows have {coarsest:.2f} s between frames: quick movement is lost between them. "
-            "Film faster, or look at more frames (--sample-fps, --rate)."
-        )
-    long = [row for row in rows if row["seconds"] > LONG_CLIP_SECONDS and row["status"] != "failed"]
-    if args.window is None and long:
-        yield (
-            f"{len(long)} clips are longer than {LONG_CLIP_SECONDS:g} s and one window each ({long[0]['path']}: "
-            f"{long[0]['seconds']:.0f} s): for continuous video use --window SECONDS --hop SECONDS."
-        )
-    dropped = sum(row["hands_dropped"] for row in rows)
-    if dropped:
-        yield f"{dropped} detections found no free slot: --num-hands {args.num_hands + 2} has room for more."
-
-
-def say(text: str, args: argparse.Namespace) -> None:
-    if not args.quiet:
-        print(text, file=sys.stderr, flush=True)
-
-
-def complain(text: str) -> None:
-    print(f"handstream: {text}", file=sys.stderr, flush=True)

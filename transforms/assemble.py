@@ -55,6 +55,8 @@ class ClipReport:
     seconds: float = 0.0
     hands_dropped: int = 0
     """Detections for which no slot was free."""
+    source: str = ""
+    """Digest of its file's content."""
 
     @property
     def usable(self) -> bool:
@@ -100,7 +102,7 @@ def read_view(
 ) -> tuple[View | None, ClipReport]:
     """Stitch the segments of a clip and follow its hands; None where nothing was seen of it."""
     if source.error:
-        return None, ClipReport(clip, "failed", source.error)
+        return None, ClipReport(clip, "failed", source.error, source=source.digest)
     times: list[int] = []
     hands: list[list[Hand]] = []
     size, errors = (0, 0), []
@@ -135,7 +137,7 @@ def _breaks(times_us: list[int], clip: Clip) -> bool:
 def _report(
     clip: Clip, source: Source, times: list[int], hands: list[list[Hand]], errors: list[tuple[int | None, str]]
 ) -> ClipReport:
-    report = ClipReport(clip, "ok", frames=len(times), frames_with_hands=sum(map(bool, hands)))
+    report = ClipReport(clip, "ok", source=source.digest, frames=len(times), frames_with_hands=sum(map(bool, hands)))
     if times:
         interval = float(np.median(np.diff(np.sort(times)))) if len(times) > 1 else 0.0
         report.seconds = (max(times) - min(times) + interval) / 1e6

@@ -190,6 +190,7 @@ def encode_clips(reports: Iterable[ClipReport]) -> bytes:
         "start": (pa.float64(), [r.clip.start for r in ordered]),
         "end": (pa.float64(), [r.clip.end for r in ordered]),
         "mirrored": (pa.bool_(), [r.clip.mirrored for r in ordered]),
+        "source": (pa.string(), [r.source for r in ordered]),
         "status": (pa.string(), [r.status for r in ordered]),
         "error": (pa.string(), [r.error for r in ordered]),
         "frames": (pa.int64(), [r.frames for r in ordered]),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import io
 import zipfile
 
@@ -56,6 +57,10 @@ def test_fetch_falls_back_to_the_wheel_and_says_so(tmp_path, monkeypatch, capsys
     assert main(["fetch-model"]) == 0
     assert "rebuilt from the networks" in capsys.readouterr().out
     assert landmarker_file.cached().read_bytes() == b"rebuilt"
+    # What is there is another file than the known ones: it is brought anew.
+    assert main(["fetch-model"]) == 0
+    assert "another file" in capsys.readouterr().out
+    monkeypatch.setattr(landmarker_file, "SHA256", hashlib.sha256(b"rebuilt").hexdigest())
     assert main(["fetch-model"]) == 0
     assert "there already" in capsys.readouterr().out
 

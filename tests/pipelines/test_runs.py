@@ -13,7 +13,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from handstream.pipelines import runs
+from handstream.pipelines import output, summary
 from handstream.pipelines.cli import main
 from handstream.pipelines.progress import Progress
 from handstream.records.errors import InputError
@@ -31,49 +31,49 @@ def command(*words: str | Path) -> list[str]:
 
 def test_out_that_is_a_file(tmp_path):
     (tmp_path / "out").write_text("")
-    with pytest.raises(InputError, match="is a file"), runs.opened(str(tmp_path / "out")):
+    with pytest.raises(InputError, match="is a file"), output.opened(str(tmp_path / "out")):
         pass
 
 
 def test_out_that_holds_something_else(tmp_path):
     (tmp_path / "thesis.tex").write_text("")
-    with pytest.raises(InputError, match=r"something else \(thesis.tex\)"), runs.opened(str(tmp_path)):
+    with pytest.raises(InputError, match=r"something else \(thesis.tex\)"), output.opened(str(tmp_path)):
         pass
     assert os.listdir(tmp_path) == ["thesis.tex"]
 
 
 def test_out_below_a_file_or_not_writable(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="cannot be written to"), runs.opened(str(tmp_path / "file" / "out")):
+    with pytest.raises(InputError, match="cannot be written to"), output.opened(str(tmp_path / "file" / "out")):
         pass
-    with pytest.raises(InputError, match="cannot be written to"), runs.opened("/proc/handstream"):
+    with pytest.raises(InputError, match="cannot be written to"), output.opened("/proc/handstream"):
         pass
 
 
 def test_two_runs_do_not_write_one_folder(tmp_path):
     out = str(tmp_path / "out")
-    with runs.opened(out):
-        with pytest.raises(InputError, match="another run"), runs.opened(out):
+    with output.opened(out):
+        with pytest.raises(InputError, match="another run"), output.opened(out):
             pass
-    with runs.opened(out):
+    with output.opened(out):
         pass
 
 
 def test_the_lock_ends_with_a_killed_process(tmp_path):
     out = str(tmp_path / "out")
-    code = f"import os; from handstream.pipelines import runs\nwith runs.opened({out!r}): os.kill(os.getpid(), 9)"
+    code = f"import os; from handstream.pipelines import output\nwith output.opened({out!r}): os.kill(os.getpid(), 9)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -signal.SIGKILL
-    with runs.opened(out):
+    with output.opened(out):
         pass
 
 
 def test_what_a_killed_run_left_half_written_goes(tmp_path):
     out = tmp_path / "out"
-    with runs.opened(str(out)):
+    with output.opened(str(out)):
         pass
     (out / "tmp").mkdir(exist_ok=True)
     (out / "tmp" / "half").write_text("")
-    with runs.opened(str(out)):
+    with output.opened(str(out)):
         assert not (out / "tmp" / "half").exists()
 
 
@@ -171,9 +171,13 @@ def test_progress_says_how_far_it_is(monkeypatch):
 @pytest.mark.parametrize(
     ("rows", "window", "words"),
     [
-        ([{"seconds": 20.0, "status": "ok", "path": "a.mp4", "hands_dropped": 0}], None, "longer than 15 s"),
         (
-            [{"seconds": 2.0, "status": "ok", "path": "a.mp4", "hands_dropped": 3}],
+            [{"seconds": 20.0, "status": "ok", "path": "a.mp4", "hands_dropped": 0, "source": "", "split": "train"}],
+            None,
+            "longer than 15 s",
+        ),
+        (
+            [{"seconds": 2.0, "status": "ok", "path": "a.mp4", "hands_dropped": 3, "source": "", "split": "train"}],
             None,
             "3 detections found no free slot",
         ),
@@ -182,6 +186,6 @@ def test_progress_says_how_far_it_is(monkeypatch):
 def test_what_is_rarely_meant_is_said(rows, window, words):
     args = argparse.Namespace(window=window, num_hands=2)
     description = {"splits": {"train": {"statistics": {"step_us": {"min": 1, "median": 1, "max": 166_667}}}}}
-    said = list(runs.warnings(rows, description, args))
+    said = list(summary.warnings(rows, description, args))
     assert any(words in line for line in said)
     assert any("0.17 s between frames" in line for line in said)
