@@ -16,7 +16,7 @@ from handstream.transforms.detect import DetectHands
 from handstream.transforms.landmarks import DetectionOptions
 from handstream.transforms.match import MatchClips
 from handstream.transforms.probe import ProbeSources
-from handstream.transforms.segments import CLIPS, DONE, TODO, SplitSources, receipts_by_take
+from handstream.transforms.segments import CLIPS, DONE, MISSING, SplitSources, receipts_by_take
 from handstream.transforms.takes import PlanTakes
 
 
@@ -35,7 +35,7 @@ def build(p: beam.Pipeline, job: Extraction) -> PCollection[str]:
     files = p | MatchClips(job.plan)
     sources = files | ProbeSources(job.out)
     segments = sources | SplitSources(job.out, job.detection)
-    detected = segments[TODO] | DetectHands(job.out, job.detection)
+    detected = segments[MISSING] | DetectHands(job.out, job.detection)
     receipts = (detected, segments[DONE]) | beam.Flatten() | beam.FlatMap(receipts_by_take)
     plans = (receipts, segments[CLIPS]) | "TakeParts" >> beam.Flatten() | PlanTakes(job.windows)
     shards = plans | WriteDataset(job.out, job.detection, job.windows)

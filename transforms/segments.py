@@ -13,7 +13,7 @@ from handstream.transforms.clips import SEGMENT_US, Segment, Source, SourceClips
 from handstream.transforms.landmarks import DetectionOptions, Receipt
 from handstream.transforms.tally import TALLY
 
-DONE, TODO, CLIPS = "done", "todo", "clips"
+DONE, MISSING, CLIPS = "done", "missing", "clips"
 
 
 def split_source(source: Source, clips: SourceClips) -> dict[Segment, list[str]]:
@@ -33,7 +33,7 @@ def split_source(source: Source, clips: SourceClips) -> dict[Segment, list[str]]
 class SplitSources(beam.PTransform):
     """Three outputs, each keyed by what comes next.
 
-    todo: (segment, keys of takes), spread over the workers; done: the same with the receipt that was found;
+    missing: (segment, keys of takes), spread over the workers; done: the same with the receipt that was found;
     clips: (key of the take, (clip, source)).
     """
 
@@ -41,8 +41,8 @@ class SplitSources(beam.PTransform):
     options: DetectionOptions
 
     def expand(self, sources: PCollection[tuple[Source, SourceClips]]) -> dict[str, PCollection]:
-        outputs = sources | beam.ParDo(_SplitSources(self.out, self.options)).with_outputs(DONE, TODO, CLIPS)
-        return {DONE: outputs[DONE], CLIPS: outputs[CLIPS], TODO: outputs[TODO] | beam.Reshuffle()}
+        outputs = sources | beam.ParDo(_SplitSources(self.out, self.options)).with_outputs(DONE, MISSING, CLIPS)
+        return {DONE: outputs[DONE], CLIPS: outputs[CLIPS], MISSING: outputs[MISSING] | beam.Reshuffle()}
 
 
 class _SplitSources(beam.DoFn):
@@ -65,7 +65,7 @@ class _SplitSources(beam.DoFn):
                 yield TaggedOutput(DONE, (segment, takes, receipt))
             else:
                 TALLY.add(segments=1, frames_expected=expected_frames(source, segment, self._options))
-                yield TaggedOutput(TODO, (segment, takes))
+                yield TaggedOutput(MISSING, (segment, takes))
 
 
 def expected_frames(source: Source, segment: Segment, options: DetectionOptions) -> int:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import av
 import cv2
 import numpy as np
+from av.video.reformatter import VideoReformatter
 from handstream.transforms import storage
 from handstream.transforms.clips import SEGMENT_US, Segment
 from numpy.typing import NDArray
@@ -173,6 +174,8 @@ class _Pictures:
         self._mirrored = mirrored
         self._matrix: NDArray[np.int32] | None = None
         self._first = True
+        # One for all frames, and on one thread: a worker has a core, and both spare what each frame costs otherwise.
+        self._reformatter = VideoReformatter()
 
     def __call__(self, frame: av.VideoFrame) -> Picture:
         if self._first:
@@ -180,7 +183,7 @@ class _Pictures:
             # is asked for its side data, so a small copy is asked: its picture waits long for the garbage collector.
             self._matrix, self._first = _display_matrix(frame.reformat(width=16, height=16)), False
         width = max(1, round(frame.width * self._aspect))
-        rgb = frame.reformat(width=width, height=frame.height, format="rgb24")
+        rgb = self._reformatter.reformat(frame, width=width, height=frame.height, format="rgb24", threads=1)
         # The rows as FFmpeg made them, not copied; each may be padded.
         rows = np.frombuffer(memoryview(rgb.planes[0]), np.uint8).reshape(rgb.height, -1)
         picture = upright(rows[:, : 3 * width].reshape(rgb.height, width, 3), self._matrix)

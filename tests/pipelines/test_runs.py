@@ -13,7 +13,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from handstream.pipelines import output, summary
+from handstream.pipelines import output, runs, summary
 from handstream.pipelines.cli import main
 from handstream.pipelines.progress import Progress
 from handstream.records.errors import InputError
@@ -40,6 +40,14 @@ def test_out_that_holds_something_else(tmp_path):
     with pytest.raises(InputError, match=r"something else \(thesis.tex\)"), output.opened(str(tmp_path)):
         pass
     assert os.listdir(tmp_path) == ["thesis.tex"]
+
+
+def test_somebody_else_s_data_set_is_not_taken_over(tmp_path):
+    (tmp_path / "dataset.json").write_text('{"name": "theirs"}')
+    (tmp_path / "train-00000-of-00002.tfrecord").write_bytes(b"theirs")
+    with pytest.raises(InputError, match="something else"), output.opened(str(tmp_path)):
+        pass
+    assert (tmp_path / "train-00000-of-00002.tfrecord").read_bytes() == b"theirs"
 
 
 def test_out_below_a_file_or_not_writable(tmp_path):
@@ -156,6 +164,42 @@ def test_quiet_says_nothing_when_all_is_well(clips, tmp_path, capfd):
     assert captured.out == ""
 
 
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--runner=FlinkRuner"], "--runner FlinkRuner"),
+        (["--direct_running_mode=nonsense"], "invalid choice: 'nonsense'"),
+        (["--direct_num_workers=many"], "invalid int value"),
+    ],
+)
+def test_what_beam_refuses_is_wrong_usage(flags, message):
+    with pytest.raises(InputError, match=message):
+        runs.choose_runner(flags)
+
+
+@pytest.mark.parametrize("name", ["DirectRunner", "directrunner", "direct", "FnApiRunner"])
+def test_the_local_runner_is_named_outright(name):
+    runner = runs.choose_runner([f"--runner={name}"])
+    assert str(runner).startswith("FnApiRunner")
+    assert runner.threads
+
+
+def test_broken_labels_are_said():
+    assert runs.read_labels(None) == []
+    assert runs.read_labels(b'["a"]') == ["a"]
+    for broken in (b"{", b"{}", b"[1]"):
+        with pytest.raises(InputError, match="a list of texts is wanted"):
+            runs.read_labels(broken)
+
+
+def test_copies_in_different_splits_are_said():
+    row = {"seconds": 1.0, "status": "ok", "hands_dropped": 0, "source": "0a"}
+    rows = [{**row, "path": "a.mp4", "split": "train"}, {**row, "path": "b.mp4", "split": "test"}]
+    args = argparse.Namespace(window=None, num_hands=2)
+    (said,) = summary.warnings(rows, {"splits": {}}, args)
+    assert "copies of one another" in said
+
+
 def test_progress_says_how_far_it_is(monkeypatch):
     progress = Progress(sys.stderr, quiet=True, sources=4)
     assert "looked at 2 of 4 files" in progress.line(Counter(sources=2))
@@ -164,6 +208,7 @@ def test_progress_says_how_far_it_is(monkeypatch):
     monkeypatch.setattr("handstream.pipelines.progress.time.monotonic", lambda: progress._first[0] + 10)
     later = progress.line(counts + Counter(frames_seen=300))
     assert later == "1 of 3 segments, 600 of 900 frames, 30/s, 0:10 left, 1 failures"
+    assert progress.line(Counter(sources=4, receipts=2)) == "2 segments of 4 files detected"
     done = Counter(sources=4, segments=1, detected=1, frames_expected=3, frames_seen=3, takes=2)
     assert "writing windows: 2 takes" in progress.line(done)
 

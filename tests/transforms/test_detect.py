@@ -182,6 +182,22 @@ def test_the_transform_writes_a_file_a_segment_and_does_nothing_twice(clips, tmp
     assert not list((tmp_path / "tmp").iterdir())
 
 
+def test_a_failed_attempt_does_not_replace_what_another_has_done(clips, tmp_path, options, monkeypatch):
+    """Two copies of a source, one of which vanishes while the other is done."""
+    copy = tmp_path / "copy.mp4"
+    copy.write_bytes((clips / "ann_cam0_point_1.mp4").read_bytes())
+    good = Segment(str(copy), "c" * 32, VIDEO, 0, True)
+    gone = Segment(str(tmp_path / "gone.mp4"), "c" * 32, VIDEO, 0, True)
+    path = Path(landmarks.path_of(str(tmp_path), good, options))
+    run_detect(tmp_path, options, [good], [(good.path, 0, ["take"], landmarks.Receipt(25, 25))])
+    written = path.read_bytes()
+    look = landmarks.read_receipt
+    answers = iter([None])  # not there yet when the second attempt begins
+    monkeypatch.setattr(landmarks, "read_receipt", lambda p: next(answers, look(p)))
+    run_detect(tmp_path, options, [gone], [(gone.path, 0, ["take"], landmarks.Receipt(25, 25))])
+    assert path.read_bytes() == written
+
+
 def test_frames_are_decoded_ahead_only_as_far_as_they_fit():
     produced = 0
     picture = np.zeros((10, 10, 3), np.uint8)
