@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
-from handstream.records.window import Side
+from handstream.records.window import LANDMARKS, Side
 from handstream.transforms.landmarks import Hand
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
@@ -21,6 +21,7 @@ GAP_SECONDS, GAP_INTERVALS = 0.2, 2.5
 REACH, SPEED, FARTHEST = 0.3, 30.0, 4.0
 """How far a hand may be from where it was, in palm sizes: jitter, a second's movement, and the most. 30 palms a second
 is some 3 m/s for a palm of 0.1 m, which the hands of a gesture hardly exceed."""
+FORBIDDEN = 1e6
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,21 +78,23 @@ def longest_gap_us(times_us: NDArray[np.int64]) -> float:
     return max(GAP_SECONDS * 1e6, GAP_INTERVALS * median)
 
 
-def palm_size(points: NDArray[np.float64]) -> float:
-    """Size of a palm in the units of its points [21, 2]: its longest side, since a hand may be seen edge-on."""
-    pairs = [(WRIST, MIDDLE_MCP), (INDEX_MCP, PINKY_MCP), (INDEX_MCP, WRIST), (PINKY_MCP, WRIST)]
-    return max(float(np.hypot(*(points[a] - points[b]))) for a, b in pairs)
+def palm_size(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """[...] size of palms in the units of their points [..., 21, 2]: the longest side, for a hand may be edge-on."""
+    sides = (
+        points[..., [WRIST, INDEX_MCP, WRIST, WRIST], :] - points[..., [MIDDLE_MCP, PINKY_MCP, INDEX_MCP, PINKY_MCP], :]
+    )
+    return np.asarray(np.hypot(sides[..., 0], sides[..., 1]).max(axis=-1))
 
 
 @dataclass(eq=False)
 class _Open:
     """A track that grows."""
 
-    frames: list[int]
-    hands: list[Hand]
-    centre: NDArray[np.float64]
-    palm: float
-    time_us: int
+    frames: list[int] = field(default_factory=list)
+    hands: list[Hand] = field(default_factory=list)
+    centre: NDArray[np.float64] = field(default_factory=lambda: np.zeros(2))
+    palm: float = 0.0
+    time_us: int = 0
 
 
 def follow_hands(times_us: NDArray[np.int64], hands: Sequence[Sequence[Hand]], size: tuple[int, int]) -> list[Track]:
@@ -109,40 +112,51 @@ def follow_hands(times_us: NDArray[np.int64], hands: Sequence[Sequence[Hand]], s
     Returns:
         tracks in the order of their first frames; every detection is in exactly one.
     """
-    scale = np.array(size, np.float64)
     gap_us = longest_gap_us(times_us)
+    every = [hand.landmarks[:, :2] for seen in hands for hand in seen]
+    points = np.stack(every).astype(np.float64) * size if every else np.zeros((0, LANDMARKS, 2))
+    centres = points[:, PALM].mean(axis=1)
+    palms = np.maximum(palm_size(points), 1e-6)
     tracks: list[_Open] = []
     alive: list[_Open] = []
+    first = 0
     for frame, (time_us, seen) in enumerate(zip(times_us.tolist(), hands, strict=True)):
         alive = [track for track in alive if time_us - track.time_us <= gap_us]
-        points = [hand.landmarks[:, :2].astype(np.float64) * scale for hand in seen]
-        centres = [p[PALM].mean(axis=0) for p in points]
-        palms = [palm_size(p) for p in points]
-        taken: dict[int, _Open] = {}
-        if alive and seen:
-            cost = np.full((len(alive), len(seen)), np.inf)
-            for i, track in enumerate(alive):
-                reach = min(REACH + SPEED * (time_us - track.time_us) / 1e6, FARTHEST)
-                for j, hand in enumerate(seen):
-                    unit = max(track.palm, palms[j], 1e-6)
-                    distance = float(np.hypot(*(track.centre - centres[j]))) / unit
-                    if distance <= reach:
-                        cost[i, j] = distance + abs(track.hands[-1].handedness - hand.handedness)
-            # A forbidden pair costs more than all others together, and is dropped afterwards.
-            far = 1e6
-            rows, columns = linear_sum_assignment(np.where(np.isinf(cost), far, cost))
-            taken = {int(j): alive[i] for i, j in zip(rows, columns, strict=True) if cost[i, j] < far}
+        here = slice(first, first + len(seen))
+        first = here.stop
+        taken = _pair(alive, seen, centres[here], palms[here], time_us)
         for j, hand in enumerate(seen):
-            if j in taken:
-                track = taken[j]
-                track.frames.append(frame)
-                track.hands.append(hand)
-                track.centre, track.palm, track.time_us = centres[j], palms[j], time_us
-            else:
-                track = _Open([frame], [hand], centres[j], palms[j], time_us)
+            track = taken.get(j)
+            if track is None:
+                track = _Open()
                 tracks.append(track)
                 alive.append(track)
+            track.frames.append(frame)
+            track.hands.append(hand)
+            track.centre, track.palm, track.time_us = centres[here][j], palms[here][j], time_us
     return [_closed(track) for track in tracks]
+
+
+def _pair(
+    alive: Sequence[_Open],
+    seen: Sequence[Hand],
+    centres: NDArray[np.float64],
+    palms: NDArray[np.float64],
+    time_us: int,
+) -> dict[int, _Open]:
+    """Which of the detections of a frame goes on with which track."""
+    if not alive or not seen:
+        return {}
+    moved = centres - np.array([track.centre for track in alive])[:, None]
+    unit = np.maximum(palms, np.array([track.palm for track in alive])[:, None])
+    distance = np.hypot(moved[..., 0], moved[..., 1]) / unit
+    waited = np.array([time_us - track.time_us for track in alive]) / 1e6
+    near = distance <= np.minimum(REACH + SPEED * waited, FARTHEST)[:, None]
+    scores = np.array([track.hands[-1].handedness for track in alive])[:, None]
+    cost = distance + np.abs(scores - np.array([hand.handedness for hand in seen]))
+    # A forbidden pair costs more than all others together, and is dropped afterwards.
+    rows, columns = linear_sum_assignment(np.where(near, cost, FORBIDDEN))
+    return {int(j): alive[i] for i, j in zip(rows, columns, strict=True) if near[i, j]}
 
 
 def _closed(track: _Open) -> Track:
