@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import sys
 from importlib import import_module
 from importlib.metadata import version
+from typing import NoReturn
 
 from handstream.records.errors import DatasetError, InputError, nearest
 
@@ -41,7 +44,8 @@ def main(argv: list[str] | None = None) -> int:
     logging.getLogger().setLevel(logging.ERROR)
     try:
         status: int = import_module(COMMANDS[name][0]).run(rest)
-        sys.stdout.flush()
+        if sys.stdout:
+            sys.stdout.flush()
         return status
     except KeyboardInterrupt:
         print("\nhandstream: interrupted.", file=sys.stderr)
@@ -58,5 +62,18 @@ def main(argv: list[str] | None = None) -> int:
         return 1
 
 
+def command() -> NoReturn:
+    """What the shell calls: `main`, and an end without the interpreter's.
+
+    Threads of Beam and gRPC that are still about when the interpreter is taken down abort the process now and then,
+    after all has been written and said.
+    """
+    status = main()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, OSError, ValueError):
+            stream.flush()
+    os._exit(status)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    command()

@@ -16,6 +16,8 @@ from handstream.transforms.manifest import read_manifest
 from handstream.transforms.match import Matched, check_clips, match_inputs
 from handstream.transforms.splits import Shares
 
+FASTEST_HZ = 1000.0
+"""Of a clock: faster than any camera's."""
 SHORTEST_SECONDS = 0.001
 """Of a window and its hop: less than a frame of any camera."""
 EXAMPLES = """\
@@ -84,6 +86,10 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     if not words:
         raise InputError("no OUT is given: handstream extract INPUT... OUT (see handstream extract --help)")
     *args.inputs, args.out = words
+    if not all(words):
+        raise InputError("an INPUT or OUT is an empty word: is a variable of your shell not set?")
+    if args.rate and args.rate > FASTEST_HZ:
+        raise InputError(f"--rate {args.rate:g}: at most {FASTEST_HZ:g}.")
     if bool(args.inputs) == bool(args.manifest):
         raise InputError(
             "INPUT and --manifest are given, one is wanted."

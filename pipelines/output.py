@@ -74,7 +74,7 @@ def _locked(out: str) -> Iterator[None]:
 
 def check_contents(out: str) -> None:
     """Raise InputError where a folder holds something that is not ours."""
-    if storage.exists(storage.join(out, *MARKER)):
+    if any(storage.exists(storage.join(out, *parts)) for parts in (MARKER, ("labels.json",))):
         return
     ours = (LOCK, f"{storage.TEMPORARY}/", "plan/")
     for path in storage.list_folder(out):

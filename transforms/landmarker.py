@@ -7,7 +7,10 @@ from typing import Any
 
 import numpy as np
 from handstream.transforms.landmarks import Hand
-from handstream.transforms.video import Picture
+from handstream.transforms.video import MediaError, Picture
+
+MOST_BYTES = 2**31
+"""Of a picture: from here on MediaPipe ends the process by a segmentation fault."""
 
 
 def import_mediapipe() -> Any:
@@ -81,6 +84,9 @@ class HandLandmarker:
         return hands
 
     def _detect(self, picture: Picture) -> Any:
+        if picture.size >= MOST_BYTES:
+            height, width = picture.shape[:2]
+            raise MediaError(f"a picture of {width}x{height} is too large for MediaPipe")
         # mp.Image reads an array that is not contiguous wrongly, and says nothing.
         image = self._mp.Image(image_format=self._mp.ImageFormat.SRGB, data=np.ascontiguousarray(picture))
         if not self._video:

@@ -226,8 +226,12 @@ def read(path: str) -> Detections:
         OSError: it cannot be read.
     """
     try:
-        table = pq.read_table(io.BytesIO(storage.read_bytes(path)))
-    except pa.lib.ArrowException as error:
+        data = io.BytesIO(storage.read_bytes(path))
+    except OSError as error:
+        raise OSError(f"{path}: {storage.reason(error)}") from error
+    try:
+        table = pq.read_table(data)
+    except (pa.lib.ArrowException, OSError) as error:
         raise OSError(f"{path} is damaged ({storage.reason(error)}): delete it and run again") from error
     metadata = json.loads(table.schema.metadata[_METADATA])
     result = Detections(metadata["width"], metadata["height"], metadata["error"])

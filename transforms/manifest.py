@@ -126,7 +126,7 @@ def _clip(manifest: str, row: dict[str, str], mirrored: bool) -> Clip:
     start, end = (_seconds(column, row.get(column, "")) for column in ("start", "end"))
     if start is not None and end is not None and start >= end:
         raise InputError(f"start {start:g} is not before end {end:g}.")
-    path = name if absolute else storage.join(folder, name)
+    path = storage.absolute(name if absolute else storage.join(folder, name))
     if storage.is_local(path):
         # Two spellings of one file are one file.
         path = os.path.normpath(path)

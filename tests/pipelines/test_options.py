@@ -35,6 +35,8 @@ def test_a_flag_that_nobody_knows_names_the_nearest():
         (["in", "out", "--rate", "-1"], "more than zero"),
         (["in", "out", "--rate", "nan"], "more than zero"),
         (["in", "out", "--window", "long"], "'clip' or a number"),
+        (["in", "out", "--rate", "1e9"], "at most 1000"),
+        (["in", ""], "an empty word"),
         (["in", "out", "--hop", "2"], "--hop needs --window"),
         (["in", "out", "--sample-fps", "5", "--running-mode", "video"], "--running-mode image"),
         (["in", "out", "--split", "80,20"], "three numbers"),

@@ -261,3 +261,8 @@ def test_extraction_imports_no_tensorflow_even_where_it_is_installed(clips, tmp_
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_a_picture_that_would_crash_mediapipe_is_refused(image_landmarker):
+    with pytest.raises(MediaError, match="30000x30000 is too large"):
+        image_landmarker.detect(np.broadcast_to(np.uint8(0), (30_000, 30_000, 3)))

@@ -55,9 +55,14 @@ def test_a_path_is_enough(clips_of):
     assert (clip.key, clip.start, clip.end, clip.mirrored) == (("", "", "", "wave/a"), None, None, False)
 
 
-def test_paths_are_relative_to_the_manifest_or_absolute_or_on_another_file_system(clips_of, tmp_path):
-    clips = clips_of("path\na.mp4\n/b.mp4\ngs://bucket/c.mp4\n")
-    assert [clip.path for clip in clips] == [f"{tmp_path}/a.mp4", "/b.mp4", "gs://bucket/c.mp4"]
+def test_paths_are_relative_to_the_manifest_or_absolute(clips_of, tmp_path):
+    clips = clips_of("path\na.mp4\n/b.mp4\n")
+    assert [clip.path for clip in clips] == [f"{tmp_path}/a.mp4", "/b.mp4"]
+
+
+def test_a_path_on_a_file_system_that_beam_has_not_names_the_line(clips_of):
+    with pytest.raises(InputError, match=r"line 3: nowhere://c\.mp4"):
+        clips_of("path\na.mp4\nnowhere://c.mp4\n")
 
 
 def test_a_relative_manifest_is_found_from_the_working_folder(tmp_path, monkeypatch):
