@@ -12,7 +12,7 @@ from itertools import islice
 from handstream.pipelines import options, runs
 from handstream.pipelines.output import check_contents
 from handstream.pipelines.progress import duration
-from handstream.records.errors import InputError, printable
+from handstream.records.errors import printable
 from handstream.transforms import landmarks, storage
 from handstream.transforms.clips import IMAGE, Clip, Segment, Source, SourceClips
 from handstream.transforms.landmarker import HandLandmarker
@@ -35,10 +35,7 @@ def show(args: argparse.Namespace, matched: Matched, landmarker: tuple[str, str]
         InputError: OUT is no place for a data set.
     """
     out = storage.absolute(args.out).rstrip("/")
-    if storage.is_local(out) and os.path.exists(out) and not os.path.isdir(out):
-        raise InputError(f"{out} is a file; a folder is wanted for the data set.")
-    if not storage.is_local(out) or os.path.isdir(out):
-        check_contents(out)
+    check_contents(out)
     known = storage.join(out, "splits.csv")
     clips, _ = runs.split_clips(matched, args, storage.read_bytes(known) if storage.exists(known) else None)
     check_clips(clips)
@@ -63,12 +60,12 @@ def show(args: argparse.Namespace, matched: Matched, landmarker: tuple[str, str]
         print("no detector yet: `handstream fetch-model` brings it; then the time can be estimated")
         return 0
     detection = options.detection(args, matched, landmarker)
-    todo, done = _work(probed, out, detection)
-    frames = sum(todo.values())
+    missing, done = _work(probed, out, detection)
+    frames = sum(missing.values())
     print(f"about {frames} frames and images to look at" + (f"; {done} segments were done before" if done else ""))
-    if todo:
+    if missing:
         cores = len(os.sched_getaffinity(0))
-        cost = _trial(next(iter(todo)), detection)
+        cost = _trial(next(iter(missing)), detection)
         print(f"about {duration(frames * cost / cores)} on the {cores} cores of this machine")
     return 0
 
@@ -93,15 +90,15 @@ def _work(
     files: list[tuple[Source, SourceClips]], out: str, detection: DetectionOptions
 ) -> tuple[dict[Segment, int], int]:
     """(segments to detect with the frames that each may have, number of segments that were done before)."""
-    todo, done = {}, 0
+    missing, done = {}, 0
     for source, clips in files:
         for segment in split_source(source, clips):
             receipt = landmarks.read_receipt(landmarks.path_of(out, segment, detection))
             if receipt is None or receipt.error:
-                todo[segment] = expected_frames(source, segment, detection)
+                missing[segment] = expected_frames(source, segment, detection)
             else:
                 done += 1
-    return todo, done
+    return missing, done
 
 
 def _trial(segment: Segment, detection: DetectionOptions) -> float:

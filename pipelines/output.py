@@ -56,10 +56,7 @@ class Output:
 
 @contextlib.contextmanager
 def _locked(out: str) -> Iterator[None]:
-    if os.path.exists(out) and not os.path.isdir(out):
-        raise InputError(f"{out} is a file; a folder is wanted for the data set.")
-    if os.path.isdir(out):
-        check_contents(out)
+    check_contents(out)
     os.makedirs(out, exist_ok=True)
     # The kernel gives the lock back however the process ends.
     with open(os.path.join(out, LOCK), "w") as lock:
@@ -73,8 +70,15 @@ def _locked(out: str) -> Iterator[None]:
 
 
 def check_contents(out: str) -> None:
-    """Raise InputError where a folder holds something that is not ours."""
-    if any(storage.exists(storage.join(out, *parts)) for parts in (MARKER, ("labels.json",))):
+    """Raise InputError where OUT is a file, or holds something that is not ours."""
+    if storage.is_local(out) and not os.path.isdir(out):
+        if os.path.exists(out):
+            raise InputError(f"{out} is a file; a folder is wanted for the data set.")
+        return
+    # Somebody may have removed plan/; one of the two others alone could be anybody's.
+    if storage.exists(storage.join(out, *MARKER)) or all(
+        storage.exists(storage.join(out, name)) for name in ("labels.json", "splits.csv")
+    ):
         return
     ours = (LOCK, f"{storage.TEMPORARY}/", "plan/")
     for path in storage.list_folder(out):
