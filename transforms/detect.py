@@ -14,6 +14,7 @@ from handstream.transforms import landmarks, storage
 from handstream.transforms.clips import IMAGE, Segment
 from handstream.transforms.landmarker import HandLandmarker
 from handstream.transforms.landmarks import DetectionOptions, Detections, Receipt, Recorder
+from handstream.transforms.probe import content_digest
 from handstream.transforms.tally import TALLY
 from handstream.transforms.video import Frame, MediaError, SegmentReader, read_image
 
@@ -123,6 +124,15 @@ def detect_segment(landmarker: HandLandmarker, segment: Segment, options: Detect
     return recorder.detections(error), cost
 
 
+def _changed(segment: Segment) -> str:
+    """Why a segment's source is no longer what was probed; empty where it is. Landmarks stand under its digest."""
+    try:
+        same = content_digest(segment.path, storage.metadata(segment.path).size_in_bytes) == segment.digest
+    except Exception as error:  # every store's client has exceptions of its own
+        return storage.reason(error)
+    return "" if same else "the file changed while it was read; run again"
+
+
 def _look(landmarker: HandLandmarker, frame: Frame, recorder: Recorder, cost: Cost) -> None:
     begun = time.perf_counter()
     hands = landmarker.detect(frame.picture)
@@ -191,6 +201,9 @@ class _DetectHands(beam.DoFn):
             # MediaPipe itself refuses: a new landmarker for the next segment, whatever state this one is in.
             self._landmarkers.pop(mode).close()
             detections, cost = Detections(error=f"MediaPipe failed: {storage.reason(error)}"), Cost()
+        if reason := _changed(segment):
+            # Not a frame of it: they may be another content's, or of both.
+            detections = Detections(error=reason)
         if detections.error:
             # Another copy of the source, or another attempt, may have done it meanwhile.
             done = landmarks.read_receipt(path)

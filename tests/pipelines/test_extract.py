@@ -18,6 +18,8 @@ import pytest
 from handstream.pipelines.cli import main
 from handstream.records.dataset import load_dataset, read_windows, verify
 from handstream.records.window import State
+from handstream.transforms import detect
+from handstream.transforms.detect import detect_segment
 
 HERE = Path(__file__).parent
 LAYOUT = ["--layout", "{subject}_{view}_{label}_{take}.mp4"]
@@ -148,6 +150,26 @@ def test_a_changed_file_is_detected_anew_and_a_renamed_one_is_not(clips, tmp_pat
     shutil.copy(clips / "ben_cam0_point_2.mp4", videos / "wave" / "b.mp4")
     assert extract(videos, out) == 0
     assert "25 detected" in capfd.readouterr().err
+
+
+def test_a_file_that_is_replaced_while_it_is_read_fails_and_the_next_run_takes_the_new_one(
+    clips, tmp_path, monkeypatch
+):
+    video, out = tmp_path / "a.mp4", tmp_path / "out"
+    shutil.copy(clips / "ann_cam0_point_1.mp4", video)
+
+    def detect_and_replace(*arguments):
+        found = detect_segment(*arguments)
+        shutil.copy(clips / "cat_cam0_open_3.mp4", video)
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(detect, "detect_segment", detect_and_replace)
+        assert extract(video, out) == 1
+    assert rows(out)["a.mp4"]["status"] == "failed"
+    assert "changed while it was read" in rows(out)["a.mp4"]["error"]
+    assert extract(video, out) == 0
+    assert rows(out)["a.mp4"]["frames"] == 36
 
 
 def test_a_run_with_other_options_leaves_no_data_set_of_mixed_shards(clips, tmp_path):

@@ -1,6 +1,8 @@
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import apache_beam as beam
@@ -16,11 +18,13 @@ from handstream.transforms.clips import IMAGE, VIDEO, Segment
 from handstream.transforms.detect import DetectHands, ReadAhead, detect_segment
 from handstream.transforms.landmarker import HandLandmarker, import_mediapipe
 from handstream.transforms.landmarks import DetectionOptions, Detections, networks_digest
+from handstream.transforms.probe import content_digest
 from handstream.transforms.video import Frame, MediaError
 
 
 def segment(path: Path, index: int = 0, last: bool = True, kind: str = VIDEO) -> Segment:
-    return Segment(str(path), path.stem.ljust(32, "0")[:32], kind, index, last)
+    digest = content_digest(str(path), path.stat().st_size) if path.exists() else "0" * 32
+    return Segment(str(path), digest, kind, index, last)
 
 
 @pytest.fixture(scope="session")
@@ -161,7 +165,7 @@ def test_the_transform_writes_a_file_a_segment_and_does_nothing_twice(clips, tmp
     good, gone = segment(clips / "ann_cam0_point_1.mp4"), segment(tmp_path / "gone.mp4")
     expected = [
         (good.path, 0, ["take"], landmarks.Receipt(25, 25)),
-        (gone.path, 0, ["take"], landmarks.Receipt(0, 0, "No such file or directory")),
+        (gone.path, 0, ["take"], landmarks.Receipt(0, 0, "no such file")),
     ]
     counters = run_detect(tmp_path, options, [good, gone], expected)
     assert counters["frames"] == 25
@@ -186,8 +190,8 @@ def test_a_failed_attempt_does_not_replace_what_another_has_done(clips, tmp_path
     """Two copies of a source, one of which vanishes while the other is done."""
     copy = tmp_path / "copy.mp4"
     copy.write_bytes((clips / "ann_cam0_point_1.mp4").read_bytes())
-    good = Segment(str(copy), "c" * 32, VIDEO, 0, True)
-    gone = Segment(str(tmp_path / "gone.mp4"), "c" * 32, VIDEO, 0, True)
+    good = segment(copy)
+    gone = replace(good, path=str(tmp_path / "gone.mp4"))
     path = Path(landmarks.path_of(str(tmp_path), good, options))
     run_detect(tmp_path, options, [good], [(good.path, 0, ["take"], landmarks.Receipt(25, 25))])
     written = path.read_bytes()
@@ -196,6 +200,19 @@ def test_a_failed_attempt_does_not_replace_what_another_has_done(clips, tmp_path
     monkeypatch.setattr(landmarks, "read_receipt", lambda p: next(answers, look(p)))
     run_detect(tmp_path, options, [gone], [(gone.path, 0, ["take"], landmarks.Receipt(25, 25))])
     assert path.read_bytes() == written
+
+
+def test_what_a_file_was_replaced_by_does_not_stand_under_its_old_digest(clips, tmp_path, options):
+    copy = tmp_path / "copy.mp4"
+    shutil.copy(clips / "ann_cam0_point_1.mp4", copy)
+    probed = segment(copy)
+    shutil.copy(clips / "ben_cam0_point_2.mp4", copy)
+    error = "the file changed while it was read; run again"
+    run_detect(tmp_path, options, [probed], [(probed.path, 0, ["take"], landmarks.Receipt(0, 0, error))])
+    assert landmarks.read(landmarks.path_of(str(tmp_path), probed, options)).times_us == []
+    # Its old content is back: what is remembered of it is an error, so it is tried again.
+    shutil.copy(clips / "ann_cam0_point_1.mp4", copy)
+    run_detect(tmp_path, options, [probed], [(probed.path, 0, ["take"], landmarks.Receipt(25, 25))])
 
 
 def test_frames_are_decoded_ahead_only_as_far_as_they_fit():
