@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from handstream.records.window import LANDMARKS, Side, State, Window
-from handstream.transforms import landmarks
+from handstream.transforms import landmarks, storage
 from handstream.transforms.clips import Clip, Source, TakeKey, segments_of
 from handstream.transforms.landmarks import DetectionOptions, Hand
 from handstream.transforms.tracks import Track, assign_slots, follow_hands, longest_gap_us, vote
@@ -107,10 +107,15 @@ def read_view(
     hands: list[list[Hand]] = []
     size, errors = (0, 0), []
     for segment in segments_of(source, clip):
+        path = landmarks.path_of(out, segment, detection)
         try:
-            found = landmarks.read(landmarks.path_of(out, segment, detection))
+            found = landmarks.read(path)
         except OSError as error:
             found = landmarks.Detections(error=f"what was detected cannot be read: {error}")
+        except landmarks.DamagedFile as error:
+            # Its receipt may be whole, and would be believed again.
+            storage.remove(path)
+            found = landmarks.Detections(error=f"{path} was damaged ({error}); the same command detects it anew")
         if found.error and _breaks(found.times_us, clip):
             errors.append((found.times_us[-1] if found.times_us else None, found.error))
         size = size if size != (0, 0) else (found.width, found.height)

@@ -194,8 +194,13 @@ def encode(detections: Detections, segment: Segment, options: DetectionOptions) 
         ),
     )
     file = io.BytesIO()
-    pq.write_table(table, file, compression="zstd")
+    # Landmarks hardly compress: without checksums most damage to them would be read as other landmarks.
+    pq.write_table(table, file, compression="zstd", write_page_checksum=True)
     return file.getvalue()
+
+
+class DamagedFile(Exception):
+    """A segment's file that is there, and not as it was written."""
 
 
 @dataclass(frozen=True)
@@ -224,15 +229,16 @@ def read(path: str) -> Detections:
 
     Raises:
         OSError: it cannot be read.
+        DamagedFile: it is not as it was written.
     """
     try:
         data = io.BytesIO(storage.read_bytes(path))
     except OSError as error:
         raise OSError(f"{path}: {storage.reason(error)}") from error
     try:
-        table = pq.read_table(data)
+        table = pq.read_table(data, page_checksum_verification=True)
     except (pa.lib.ArrowException, OSError) as error:
-        raise OSError(f"{path} is damaged ({storage.reason(error)}): delete it and run again") from error
+        raise DamagedFile(storage.reason(error)) from error
     metadata = json.loads(table.schema.metadata[_METADATA])
     result = Detections(metadata["width"], metadata["height"], metadata["error"])
     frames = table["frame"].to_numpy()

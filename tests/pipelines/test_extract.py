@@ -138,6 +138,21 @@ def test_a_second_run_detects_nothing_anew(reference, clips, tmp_path, capfd):
     assert shards(out) == before
 
 
+def test_damaged_landmarks_are_said_and_detected_anew_by_the_same_command(reference, clips, tmp_path):
+    out = tmp_path / "out"
+    shutil.copytree(reference, out)
+    damaged = min(out.glob("landmarks/*/*/*.parquet"))
+    data = bytearray(damaged.read_bytes())
+    data[len(data) // 2] ^= 1
+    damaged.write_bytes(data)
+    assert extract(clips, out, *LAYOUT) == 1
+    (error,) = (row["error"] for row in rows(out).values() if row["status"] in ("failed", "partial"))
+    assert f"{damaged} was damaged" in error
+    assert "the same command detects it anew" in error
+    assert extract(clips, out, *LAYOUT) == 0
+    assert shards(out) == shards(reference)
+
+
 def test_a_changed_file_is_detected_anew_and_a_renamed_one_is_not(clips, tmp_path, capfd):
     videos, out = tmp_path / "videos", tmp_path / "out"
     (videos / "wave").mkdir(parents=True)

@@ -7,7 +7,15 @@ import numpy as np
 import pytest
 from handstream.transforms import landmarks, storage
 from handstream.transforms.clips import Segment
-from handstream.transforms.landmarks import DetectionOptions, Detections, Hand, Receipt, networks_digest, path_of
+from handstream.transforms.landmarks import (
+    DamagedFile,
+    DetectionOptions,
+    Detections,
+    Hand,
+    Receipt,
+    networks_digest,
+    path_of,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -69,12 +77,24 @@ def test_a_segment_that_was_not_done_has_no_receipt(tmp_path):
 
 
 @pytest.mark.parametrize("damage", [lambda data: data[: len(data) // 2], lambda data: b"", lambda data: b"x" * 99])
-def test_a_damaged_file_has_no_receipt_and_is_an_os_error(tmp_path, damage):
+def test_a_damaged_file_has_no_receipt_and_is_not_read(tmp_path, damage):
     path = stored(tmp_path, Detections(640, 480, "", [0], [[]]))
     data = storage.read_bytes(path)
     storage.write_bytes(str(tmp_path), path, damage(data))
     assert landmarks.read_receipt(path) is None
-    with pytest.raises(OSError):
+    with pytest.raises(DamagedFile):
+        landmarks.read(path)
+
+
+@pytest.mark.parametrize("place", [0.2, 0.4, 0.6, 0.8])
+def test_a_damaged_file_with_a_whole_footer_is_not_read_as_other_landmarks(tmp_path, place):
+    points = np.random.default_rng(0).normal(size=(50, 2, 21, 3)).astype(np.float32)
+    path = stored(tmp_path, Detections(640, 480, "", list(range(50)), [[Hand(0.9, *both)] for both in points]))
+    data = bytearray(storage.read_bytes(path))
+    data[int(place * len(data))] ^= 1
+    storage.write_bytes(str(tmp_path), path, bytes(data))
+    assert landmarks.read_receipt(path) == Receipt(50, 50)
+    with pytest.raises(DamagedFile):
         landmarks.read(path)
 
 
