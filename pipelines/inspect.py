@@ -55,13 +55,19 @@ def summary(dataset: Dataset) -> dict[str, Any]:
 
 
 def clip_rows(dataset: Dataset) -> list[dict[str, Any]]:
-    """The rows of clips.parquet."""
+    """The rows of clips.parquet.
+
+    Raises:
+        DatasetError: it is not there, or damaged.
+    """
     import pyarrow.parquet as pq
 
+    path = os.path.join(dataset.folder, "clips.parquet")
     try:
-        return list(pq.read_table(os.path.join(dataset.folder, "clips.parquet")).to_pylist())
-    except OSError as error:
-        raise DatasetError(f"{dataset.folder}/clips.parquet: cannot be read ({error}).") from error
+        return list(pq.read_table(path, page_checksum_verification=True).to_pylist())
+    except (OSError, ValueError) as error:
+        reason = "not there" if isinstance(error, FileNotFoundError) else f"cannot be read ({error})"
+        raise DatasetError(f"{path}: {reason}. Run the same `handstream extract` again, it writes it anew.") from error
 
 
 _MEASURES: dict[str, Callable[[dict[str, Any]], object]] = {

@@ -129,16 +129,29 @@ def shape_window(dataset: Dataset, flat: dict[str, np.ndarray]) -> dict[str, Any
 
 
 def read_windows(dataset: Dataset, split: str) -> Iterator[dict[str, Any]]:
-    """The windows of a split, by tfrecord-lite: a dict of arrays and texts for each."""
-    from tfrecord_lite import tf_record_iterator  # type: ignore[import-not-found, import-untyped, unused-ignore]
+    """The windows of a split, by tfrecord-lite: a dict of arrays and texts for each.
 
-    for path in dataset.shard_paths(split):
-        if not os.path.exists(path):
-            raise DatasetError(f"{path}: not there. Run the same `handstream extract` again, it writes it anew.")
-        # It stumbles over an empty file.
-        if os.path.getsize(path):
-            for flat in tf_record_iterator(path, list(FEATURES)):
-                yield shape_window(dataset, flat)
+    Raises:
+        DatasetError: a shard is not there, or damaged.
+    """
+    from tfrecord_lite import decode_example  # type: ignore[import-not-found, import-untyped, unused-ignore]
+
+    for shard, path in zip(dataset.shards(split), dataset.shard_paths(split), strict=True):
+        windows = 0
+        try:
+            with open(path, "rb") as file:
+                # tfrecord-lite's own reader checks no checksums.
+                for record in read_records(file):
+                    windows += 1
+                    yield shape_window(dataset, decode_example(record, list(FEATURES)))
+            if windows != shard["windows"]:
+                raise CorruptShard(f"{windows} windows, and dataset.json says {shard['windows']}")
+        except (OSError, ValueError, KeyError, RuntimeError) as error:
+            reason = "not there" if isinstance(error, FileNotFoundError) else f"cannot be read ({error})"
+            raise DatasetError(
+                f"{path}: {reason}. Run the same `handstream extract` again, it writes it anew; "
+                "`handstream inspect OUT --verify` looks at all shards."
+            ) from error
 
 
 def verify(dataset: Dataset) -> Iterator[tuple[str, str]]:

@@ -206,7 +206,7 @@ def encode_clips(reports: Iterable[ClipReport]) -> bytes:
         rows[name] = (pa.string(), [r.clip.columns.get(column) for r in ordered])
     table = pa.table({name: pa.array(values, kind) for name, (kind, values) in rows.items()})
     file = io.BytesIO()
-    pq.write_table(table, file, compression="zstd")
+    pq.write_table(table, file, compression="zstd", write_page_checksum=True)
     return file.getvalue()
 
 

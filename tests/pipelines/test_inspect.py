@@ -62,6 +62,32 @@ def test_verify_finds_what_was_changed(dataset, tmp_path, capsys):
     assert "No such file" in shown
 
 
+DAMAGE = {
+    "not there": None,
+    "empty": lambda data: b"",
+    "cut short": lambda data: data[:-7],
+    "changed": lambda data: data[:200] + b"\xff" + data[201:],
+    "garbage": lambda data: b"garbage" * 99,
+}
+
+
+@pytest.mark.parametrize("name", ["train-00000-of-00001.tfrecord", "clips.parquet"])
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+def test_a_damaged_file_is_named_with_the_way_out(dataset, tmp_path, capsys, name, damage):
+    copy = tmp_path / "copy"
+    shutil.copytree(dataset, copy)
+    if damage:
+        (copy / name).write_bytes(damage((copy / name).read_bytes()))
+    else:
+        (copy / name).unlink()
+    words = ["--take", "none"] if name.endswith(".tfrecord") else []
+    status = main(["inspect", str(copy), *words])
+    said = capsys.readouterr().err
+    assert status == 2
+    assert f"{copy / name}: " in said
+    assert "Run the same `handstream extract` again" in said
+
+
 @pytest.mark.parametrize(
     ("contents", "words"),
     [(None, "is no data set"), ("{", "cannot be read"), ("[]", "cannot be read"), ('{"schema": 99}', "schema 99")],
