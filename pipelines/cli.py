@@ -10,6 +10,7 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import NoReturn
 
+from handstream.pipelines.messages import complain
 from handstream.records.errors import DatasetError, InputError, nearest
 
 COMMANDS = {
@@ -38,27 +39,25 @@ def main(argv: list[str] | None = None) -> int:
     if name not in COMMANDS:
         close = nearest(name, COMMANDS)
         hint = f"Did you mean {close}?" if close else ""
-        print(f"handstream: there is no command {name!r}. {hint}\n{usage()}", file=sys.stderr)
+        complain(f"there is no command {name!r}. {hint}\n{usage()}")
         return 2
     # Beam warns on import of extras that nobody asked for.
     logging.getLogger().setLevel(logging.ERROR)
     try:
         status: int = import_module(COMMANDS[name][0]).run(rest)
-        if sys.stdout:
-            sys.stdout.flush()
+        sys.stdout.flush()
         return status
     except KeyboardInterrupt:
         print("\nhandstream: interrupted.", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        # The reader of a pipe (head, less) has seen enough.
-        sys.stderr.close()
+        # The reader of standard output (head, less) has seen enough. Work says what it does on standard error.
         return 0
     except (DatasetError, InputError) as error:
-        print(f"handstream: {error}", file=sys.stderr)
+        complain(str(error))
         return 2
     except OSError as error:
-        print(f"handstream: {error}", file=sys.stderr)
+        complain(str(error))
         return 1
 
 
@@ -68,11 +67,20 @@ def command() -> NoReturn:
     Threads of Beam and gRPC that are still about when the interpreter is taken down abort the process now and then,
     after all has been written and said.
     """
+    open_closed_streams()
     status = main()
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(AttributeError, OSError, ValueError):
+        with contextlib.suppress(OSError):
             stream.flush()
     os._exit(status)
+
+
+def open_closed_streams() -> None:
+    """Open nothing in place of a standard stream that the shell has closed (>&-), before a file gets its number."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            # The lowest number that is free, which is this one.
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), "w" if number else "r"))
 
 
 if __name__ == "__main__":

@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from handstream.pipelines.messages import complain
 from handstream.records.dataset import (
     SPLITS,
     Dataset,
@@ -150,7 +150,7 @@ def _show_take(dataset: Dataset, take: str, as_json: bool) -> int:
         names = {w["take"] for split in SPLITS for w in read_windows(dataset, split)}
         close = nearest(take, names)
         hint = f" Did you mean {close!r}?" if close else ""
-        print(f"handstream: no window of take {take!r} in {dataset.folder}.{hint}", file=sys.stderr)
+        complain(f"no window of take {take!r} in {dataset.folder}.{hint}")
         return 1
     if as_json:
         print(json.dumps([{"split": split, **_plain(window)} for split, window in windows], ensure_ascii=False))

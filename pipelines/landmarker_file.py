@@ -19,6 +19,7 @@ import zipfile
 from pathlib import Path
 
 import platformdirs
+from handstream.pipelines.messages import complain
 from handstream.pipelines.output import Output
 from handstream.records.errors import InputError
 from handstream.transforms import storage
@@ -182,7 +183,7 @@ def run(argv: list[str]) -> int:
     try:
         where = fetch(target)
     except FetchError as error:
-        print(f"handstream: {error}", file=sys.stderr)
+        complain(str(error))
         return 1
     print(f"{target}: {where}.")
     return 0

@@ -65,8 +65,10 @@ def _locked(out: str) -> Iterator[None]:
         except BlockingIOError:
             raise InputError(f"{out} is being written by another run. Wait for it, or choose another OUT.") from None
         _remove_temporaries(out)
-        yield
-        _remove_temporaries(out)
+        try:
+            yield
+        finally:
+            _remove_temporaries(out)
 
 
 def check_contents(out: str) -> None:

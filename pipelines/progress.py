@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections import Counter
@@ -56,6 +57,11 @@ class Progress:
             self._thread.join()
 
     def _run(self) -> None:
+        # Where nobody reads it any more, it ends, and the run does not.
+        with contextlib.suppress(OSError):
+            self._show()
+
+    def _show(self) -> None:
         if self._terminal:
             with Live(console=self._console, refresh_per_second=4, transient=True) as live:
                 while not self._ended.wait(TERMINAL_SECONDS):

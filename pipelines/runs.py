@@ -24,9 +24,10 @@ from apache_beam.metrics import MetricsFilter
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from apache_beam.runners.runner import PipelineResult, PipelineRunner, create_runner
+from handstream.pipelines.messages import complain, say
 from handstream.pipelines.output import Output
 from handstream.pipelines.progress import Progress
-from handstream.pipelines.summary import complain, say, summarize
+from handstream.pipelines.summary import summarize
 from handstream.records.errors import InputError
 from handstream.transforms import storage
 from handstream.transforms.assemble import WindowOptions
@@ -231,14 +232,19 @@ def own_stderr() -> Iterator[TextIO]:
 
     Their libraries write to the file descriptor itself and cannot be told not to; what matters of it is raised, too.
     """
-    sys.stderr.flush()
-    with os.fdopen(os.dup(2), "w", buffering=1) as ours, open(os.devnull, "w") as nothing:
+    with contextlib.suppress(OSError):
+        sys.stderr.flush()
+    ours = os.fdopen(os.dup(2), "w", buffering=1)
+    with open(os.devnull, "w") as nothing:
         os.dup2(nothing.fileno(), 2)
         try:
             with contextlib.redirect_stderr(nothing):
                 yield ours
         finally:
             os.dup2(ours.fileno(), 2)
+            # A reader that has gone is no reason to stop.
+            with contextlib.suppress(OSError):
+                ours.close()
 
 
 @contextlib.contextmanager
@@ -250,7 +256,8 @@ def _interruptible(terminal: TextIO, runner: Runner) -> Iterator[None]:
     show_cursor = "\x1b[?25h" if terminal.isatty() else ""
 
     def stop(number: int, _: object) -> NoReturn:
-        os.write(terminal.fileno(), f"{show_cursor}\nhandstream: {line}\n".encode())
+        with contextlib.suppress(OSError):
+            os.write(terminal.fileno(), f"{show_cursor}\nhandstream: {line}\n".encode())
         os._exit(128 + number)
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import io
 import json
-import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import Any
 
 import pyarrow.parquet as pq
+from handstream.pipelines.messages import complain, say
 from handstream.records.errors import printable
 from handstream.transforms import storage
 from handstream.transforms.dataset import CLIPS_PARQUET
@@ -74,12 +74,3 @@ def warnings(rows: list[dict[str, Any]], description: dict[str, Any], args: argp
             f"{len(copies)} clips are copies of one another in different splits ({printable(copies[0])}), so that a "
             "model would be tested on what it has learnt: remove them, or put them into one split in splits.csv."
         )
-
-
-def say(text: str, args: argparse.Namespace) -> None:
-    if not args.quiet:
-        print(text, file=sys.stderr, flush=True)
-
-
-def complain(text: str) -> None:
-    print(f"handstream: {text}", file=sys.stderr, flush=True)

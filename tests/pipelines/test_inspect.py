@@ -99,6 +99,14 @@ def test_what_is_no_data_set_is_said(tmp_path, capsys, contents, words):
     assert words in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("words", [[], ["--json"], ["--take", "1"], ["--verify"]])
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "| true"])
+def test_streams_may_be_closed(dataset, words, closed):
+    command = [sys.executable, "-m", "handstream.pipelines.cli", "inspect", str(dataset), *words]
+    done = subprocess.run(["sh", "-c", f'"$@" {closed}', "sh", *command], stderr=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 def test_imports_nothing_heavy(dataset):
     code = (
         "import sys; from handstream.pipelines.cli import main\n"

@@ -85,6 +85,12 @@ def test_what_a_killed_run_left_half_written_goes(tmp_path):
         assert not (out / "tmp" / "half").exists()
 
 
+def test_what_a_failed_run_left_half_written_goes(tmp_path):
+    with pytest.raises(RuntimeError), output.opened(str(tmp_path)):
+        raise RuntimeError
+    assert not (tmp_path / "tmp").exists()
+
+
 def test_wrong_usage_is_status_2_and_leaves_nothing(tmp_path, capsys, monkeypatch):
     assert main(["extract", str(tmp_path / "nothing"), str(tmp_path / "out")]) == 2
     assert "no such file or folder" in capsys.readouterr().err
@@ -123,6 +129,22 @@ def test_ctrl_c_ends_the_run_and_says_that_the_command_carries_on(clips, tmp_pat
     assert "carries on" in rest
     assert process.returncode == 128 + number
     assert not (tmp_path / "out" / "dataset.json").exists()
+
+
+def test_a_run_whose_words_nobody_reads_goes_on(clips, tmp_path):
+    words = command(clips / "ann_cam0_point_1.mp4", tmp_path / "out")
+    with subprocess.Popen(words, stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        process.stderr.close()
+    assert process.returncode == 0
+    assert (tmp_path / "out" / "dataset.json").exists()
+
+
+def test_a_run_with_closed_streams_goes_on(clips, tmp_path):
+    words = command(clips / "ann_cam0_point_1.mp4", tmp_path / "out")
+    done = subprocess.run(["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *words], check=False)
+    assert done.returncode == 0
+    assert (tmp_path / "out" / "dataset.json").exists()
 
 
 def test_a_full_disk_fails_with_that_word(clips, tmp_path, monkeypatch, capfd):
