@@ -145,7 +145,10 @@ def _report(
     report = ClipReport(clip, "ok", source=source.digest, frames=len(times), frames_with_hands=sum(map(bool, hands)))
     if times:
         interval = float(np.median(np.diff(np.sort(times)))) if len(times) > 1 else 0.0
-        report.seconds = (max(times) - min(times) + interval) / 1e6
+        # The last frame lasts an interval, but not beyond the clip's end.
+        ends = [end for end in (clip.end, source.seconds) if end is not None]
+        rest = max(0.0, min(ends) * 1e6 - clip.start_us - max(times)) if ends else interval
+        report.seconds = (max(times) - min(times) + min(interval, rest)) / 1e6
     if errors:
         at_us, text = errors[0]
         if times:

@@ -311,6 +311,16 @@ def test_segments_are_stitched(stored, tmp_path):
     assert (window.state[:, 0, 1] == State.SEEN).all()
 
 
+@pytest.mark.parametrize(
+    ("clip", "length", "seconds"),
+    [({}, 12.0, 12.0), ({}, None, 20.0), ({"end": 11.0}, 12.0, 11.0), ({"start": 5.0}, 12.0, 0.0), ({}, 9.0, 10.0)],
+    ids=["to the file's end", "of unknown length", "to the part's end", "one frame", "longer than its header says"],
+)
+def test_few_frames_do_not_make_a_clip_longer_than_it_is(stored, tmp_path, clip, length, seconds):
+    (report,) = windows(tmp_path, stored("a", detected([0, 10_000_000]), clip=clip, seconds=length)).reports
+    assert report.seconds == pytest.approx(seconds)
+
+
 def test_a_part_holds_its_own_frames_from_zero(stored, tmp_path):
     take = windows(tmp_path, stored("a", detected(even(300)), detected(()), clip={"start": 2.0, "end": 3.0}))
     (window,) = take.windows
