@@ -80,13 +80,23 @@ def advice(clips: list[Clip], passed_over: Counter[str], args: argparse.Namespac
 
 
 def read_labels(data: bytes | None) -> list[str]:
-    """The labels of earlier runs, in the order of their numbers."""
+    """The labels of earlier runs, in the order of their numbers.
+
+    Raises:
+        InputError: it is no list of different texts.
+    """
     try:
         labels = json.loads(data or b"[]")
     except ValueError:
         labels = None
-    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
-        raise InputError("labels.json: a list of texts is wanted. Mend it, or remove it to have labels numbered anew.")
+    if (
+        not isinstance(labels, list)
+        or not all(isinstance(label, str) for label in labels)
+        or len(set(labels)) < len(labels)
+    ):
+        raise InputError(
+            "labels.json: a list of different texts is wanted. Mend it, or remove it to have labels numbered anew."
+        )
     return labels
 
 

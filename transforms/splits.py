@@ -79,9 +79,7 @@ def assign_splits(clips: Iterable[Clip], shares: Shares, known: dict[str, str]) 
             )
         if decided:
             assigned.update(dict.fromkeys(groups, decided.pop()))
-        # Takes without subjects are dealt out within each label, so that each split has all labels.
-        first = min(bundle, key=lambda clip: (clip.subject, clip.label, clip.take))
-        strata["" if first.subject else f"label {first.label}"].append(groups)
+        strata[_stratum(bundle)].append(groups)
     for stratum in strata.values():
         _deal(stratum, shares, assigned)
     result = [clip if clip.skipped or clip.split else replace(clip, split=assigned[group_of(clip)]) for clip in clips]
@@ -113,6 +111,12 @@ def _bundles(clips: list[Clip]) -> list[list[Clip]]:
     for clip in clips:
         bundles[find(("group", group_of(clip)))].append(clip)
     return list(bundles.values())
+
+
+def _stratum(bundle: list[Clip]) -> str:
+    """Takes without subjects are dealt out within each label, so that each split has all labels."""
+    first = min(bundle, key=lambda clip: (clip.subject, clip.label, clip.take))
+    return "" if first.subject else f"label {first.label}"
 
 
 def _deal(bundles: list[list[str]], shares: Shares, assigned: dict[str, str]) -> None:
@@ -184,34 +188,42 @@ def subjects_in_two_splits(clips: Iterable[Clip]) -> list[str]:
 
 def empty_split_advice(clips: Iterable[Clip]) -> str:
     """A sentence for the user where a split has no take, else an empty text."""
-    counts = Counter(clip.split for clip in clips if not clip.skipped)
-    empty = [split for split in SPLITS if not counts[split]]
+    active = [clip for clip in clips if not clip.skipped]
+    empty = [split for split in SPLITS if not any(clip.split == split for clip in active)]
     if not empty:
         return ""
-    return (
-        f"{' and '.join(empty)} will be empty: three groups (subjects, or takes of one label) are needed to fill "
-        "all splits. Add takes, name a split by {split} in --layout or a column of the manifest, or edit splits.csv."
-    )
+    said = f"{' and '.join(empty)} will be empty: "
+    if max(Counter(map(_stratum, _bundles(active))).values(), default=0) < len(SPLITS):
+        return said + (
+            "three groups (subjects, or takes of one label) are needed to fill all splits. Add takes, name a split by "
+            "{split} in --layout or a column of the manifest, or edit splits.csv."
+        )
+    return said + "--split, the layout, the manifest or splits.csv puts every group elsewhere."
 
 
 def read_splits(data: bytes) -> dict[str, str]:
     """splits.csv as group -> split.
 
     Raises:
-        InputError: it is no such table; names the line.
+        InputError: it is no such table, or has a group in two splits; names the line.
     """
     reader = csv.reader(io.StringIO(data.decode("utf-8-sig", "replace"), newline=""))
     known: dict[str, str] = {}
+    lines: dict[str, int] = {}
     for cells in reader:
         if not cells or cells == ["group", "split"]:
             continue
         where = f"splits.csv, line {reader.line_num}"
         if len(cells) != 2 or not cells[1].strip():
             raise InputError(f"{where}: two cells are wanted, group and split, not {cells!r}.")
+        group = unicodedata.normalize("NFC", cells[0])
         try:
-            known[unicodedata.normalize("NFC", cells[0])] = split_name(cells[1].strip())
+            split = split_name(cells[1].strip())
         except InputError as error:
             raise InputError(f"{where}: {error}") from None
+        if known.setdefault(group, split) != split:
+            raise InputError(f"{where}: {group!r} is in {split}, and in {known[group]} in line {lines[group]}.")
+        lines.setdefault(group, reader.line_num)
     return known
 
 

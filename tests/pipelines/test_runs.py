@@ -209,8 +209,8 @@ def test_the_local_runner_is_named_outright(name):
 def test_broken_labels_are_said():
     assert runs.read_labels(None) == []
     assert runs.read_labels(b'["a"]') == ["a"]
-    for broken in (b"{", b"{}", b"[1]"):
-        with pytest.raises(InputError, match="a list of texts is wanted"):
+    for broken in (b"{", b"{}", b"[1]", b'["a", "b", "a"]'):
+        with pytest.raises(InputError, match="a list of different texts is wanted"):
             runs.read_labels(broken)
 
 

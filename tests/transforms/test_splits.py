@@ -168,7 +168,23 @@ def test_empty_splits_are_said_with_the_way_out():
     text = empty_split_advice([clip("a", split="train")])
     assert text.startswith("validation and test will be empty")
     assert "{split} in --layout" in text
+    assert "three groups" in text
     assert empty_split_advice([clip(split, split=split) for split in SPLITS]) == ""
+
+
+@pytest.mark.parametrize("subjects", [True, False])
+def test_with_groups_enough_no_more_are_asked_for(subjects):
+    by_hand = dict.fromkeys("abcd", "train")
+    clips = [clip(f"{name}.mp4", name, subject=name if subjects else "") for name in by_hand]
+    text = empty_split_advice(assign_splits(clips, Shares(), by_hand)[0])
+    assert text.startswith("validation and test will be empty: ")
+    assert "three groups" not in text
+    assert "splits.csv puts every group elsewhere" in text
+
+
+def test_takes_of_one_file_are_one_group():
+    clips = [clip("a.mp4", str(n)) for n in range(5)]
+    assert "three groups" in empty_split_advice(assign_splits(clips, Shares(), {})[0])
 
 
 any_shares = st.tuples(*[st.sampled_from([0, 0.01, 0.1, 0.5, 0.98]) | st.floats(0, 1)] * 3).filter(any)
@@ -217,6 +233,7 @@ def test_an_edited_splits_csv_is_read():
         "anna": "validation",
         "b,c": "test",
     }
+    assert read_splits(b"anna,val\nanna,validation\n") == {"anna": "validation"}
     assert read_splits(b"") == {}
 
 
@@ -226,6 +243,7 @@ def test_an_edited_splits_csv_is_read():
         ("group,split\nanna,tset\n", "splits.csv, line 2: split 'tset' is none of train, validation, test"),
         ("group,split\nanna,train\nben\n", "splits.csv, line 3: two cells are wanted, group and split"),
         ("group,split\nanna,\n", "splits.csv, line 2: two cells are wanted"),
+        ("group,split\nanna,train\nben,test\nanna,val\n", "line 4: 'anna' is in validation, and in train in line 2"),
         ("group,split\nanna,train,x\n", "splits.csv, line 2: two cells are wanted"),
     ],
 )
