@@ -13,7 +13,7 @@ import pyarrow.lib
 import pyarrow.parquet as pq
 from handstream.records.errors import InputError, nearest
 from handstream.transforms import storage
-from handstream.transforms.clips import Clip
+from handstream.transforms.clips import Clip, TakeKey
 from handstream.transforms.layouts import clean, path_without_view, split_name, stem
 
 COLUMNS = (
@@ -39,7 +39,8 @@ def read_manifest(path: str, mirrored: bool = False) -> list[Clip]:
         mirrored: what holds where the manifest has no such column.
 
     Raises:
-        InputError: it is no table, or a row cannot be understood; names the line.
+        InputError: it is no table, a row cannot be understood (names the line), or the views of a take are in two
+            splits.
     """
     path = storage.absolute(path)
     try:
@@ -55,7 +56,23 @@ def read_manifest(path: str, mirrored: bool = False) -> list[Clip]:
             raise InputError(f"{path}, {place}: {error}") from None
     if not clips:
         raise InputError(f"{path}: the manifest has no rows.")
+    _check_splits(path, clips)
     return clips
+
+
+def _check_splits(path: str, clips: list[Clip]) -> None:
+    """Raise InputError where the views of one take are in two splits. Takes with views of one name are two takes."""
+    takes: dict[TakeKey, list[Clip]] = {}
+    for clip in clips:
+        if clip.split:
+            takes.setdefault(clip.key._replace(split=""), []).append(clip)
+    for views in takes.values():
+        other = next((clip for clip in views if clip.split != views[0].split), None)
+        if other and len({clip.view for clip in views}) == len(views):
+            raise InputError(
+                f"{path}: {views[0].name} and {other.name} are views of take {other.take!r}, and in {views[0].split} "
+                f"and {other.split}. Give all views of a take one split, or takes that differ different names."
+            )
 
 
 def _csv_rows(path: str, data: bytes) -> list[tuple[str, dict[str, str]]]:
@@ -108,6 +125,9 @@ def _check_header(path: str, header: list[str]) -> None:
     if "path" not in header:
         close = nearest("path", header) or next((n for n in header if n.lower() == "path"), "")
         hint = f" Rename {close!r}?" if close else ""
+        for separator in ";\t":
+            if len(header) == 1 and separator in header[0]:
+                hint = f" Its cells are separated by {separator!r}: save the table with commas."
         raise InputError(f"{path}: no column 'path' in {', '.join(header)}.{hint}")
     for name in header:
         if name not in COLUMNS and (close := nearest(name.lower(), COLUMNS, cutoff=0.8)):

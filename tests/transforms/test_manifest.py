@@ -130,6 +130,8 @@ def test_parquet_types_become_text(clips_of):
         ("file,label", ["no column 'path' in file, label"]),
         ("paht,label", ["no column 'path'", "Rename 'paht'?"]),
         ("Path,label", ["no column 'path'", "Rename 'Path'?"]),
+        ("path;label", ["no column 'path'", "separated by ';'", "with commas"]),
+        ("path\tlabel", ["no column 'path'", "separated by '\\t'", "with commas"]),
         ("path,lable", ["column 'lable' looks like a misspelt 'label'", "rename it"]),
         ("path,Subject", ["column 'Subject' looks like a misspelt 'subject'"]),
         ("path,label,label", ["two columns are called 'label'"]),
@@ -189,6 +191,16 @@ def test_equal_parts_of_a_file_are_refused(refusal):
 def test_two_spellings_of_a_path_are_one_file(clips_of, other):
     one, two = clips_of(f"path,start,end\na.mp4,0,1\n{other},1,2\n")
     assert one.path == two.path
+
+
+def test_views_of_a_take_in_two_splits_are_refused(refusal, clips_of):
+    table = "path,take,view,split\na.mp4,t1,cam0,train\nb.mp4,t1,{view},{split}\n"
+    text = refusal(table.format(view="cam1", split="test"))
+    assert "a.mp4 and b.mp4 are views of take 't1', and in train and test" in text
+    assert "one split" in text
+    # Takes that are numbered anew in each split are two takes.
+    assert len({clip.key for clip in clips_of(table.format(view="cam0", split="test"))}) == 2
+    assert len({clip.key for clip in clips_of(table.format(view="cam1", split="train"))}) == 1
 
 
 def test_two_clips_of_one_view_are_refused(refusal):
