@@ -64,28 +64,27 @@ def load_dataset(folder: str) -> Dataset:
     """Read dataset.json of a local folder.
 
     Raises:
-        DatasetError: there is none, or it is of another schema version.
+        DatasetError: there is none, or it is damaged or of another schema version.
     """
     path = os.path.join(folder, DATASET_JSON)
     try:
         with open(path, encoding="utf-8") as file:
             description = json.load(file)
-        schema = description["schema"]
-        complete = schema != SCHEMA or {"labels", "views", "hands", "splits"} <= description.keys()
     except FileNotFoundError:
         raise DatasetError(
             f"{path}: not there. Either {folder} is no data set, or its extraction has not finished: "
             "run the same `handstream extract` again, it carries on."
         ) from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError) as error:
         raise DatasetError(f"{path}: cannot be read ({error}). Run `handstream extract` again.") from error
+    schema = description.get("schema") if isinstance(description, dict) else None
+    if schema is None or (schema == SCHEMA and not {"labels", "views", "hands", "splits"} <= description.keys()):
+        raise DatasetError(f"{path}: not a description of a data set. Run `handstream extract` again.")
     if schema != SCHEMA:
         raise DatasetError(
             f"{path}: schema {schema}, and this version reads {SCHEMA}. "
             "Run `handstream extract` again with this version (detections are kept)."
         )
-    if not complete:
-        raise DatasetError(f"{path}: not a description of a data set. Run `handstream extract` again.")
     return Dataset(folder, description)
 
 

@@ -91,7 +91,15 @@ def metadata(path: str) -> FileMetadata:
     try:
         return FileSystems.get_filesystem(path).metadata(path)
     except Exception as error:
-        raise OSError(reason(error) if exists(path) else "no such file") from error
+        raise OSError("no such file" if _missing(path) else reason(error)) from error
+
+
+def _missing(path: str) -> bool:
+    """Whether a file is not there for certain: a store that cannot be asked does not say."""
+    try:
+        return not exists(path)
+    except Exception:
+        return False
 
 
 def open_file(path: str) -> BinaryIO:

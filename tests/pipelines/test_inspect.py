@@ -90,7 +90,7 @@ def test_a_damaged_file_is_named_with_the_way_out(dataset, tmp_path, capsys, nam
 
 @pytest.mark.parametrize(
     ("contents", "words"),
-    [(None, "is no data set"), ("{", "cannot be read"), ("[]", "cannot be read"), ('{"schema": 99}', "schema 99")],
+    [(None, "is no data set"), ("{", "cannot be read"), ("[]", "not a description"), ('{"schema": 99}', "schema 99")],
 )
 def test_what_is_no_data_set_is_said(tmp_path, capsys, contents, words):
     if contents is not None:

@@ -84,10 +84,16 @@ def test_an_unfinished_data_set_says_how_to_carry_on(tmp_path):
         load_dataset(str(tmp_path))
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", "null", "\xff"])
-def test_a_broken_dataset_json_is_named(tmp_path, text):
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        *[(text, "cannot be read") for text in ("", "{", "\xff")],
+        *[(text, "not a description of a data set") for text in ("{}", "[]", "null", f'{{"schema": {SCHEMA}}}')],
+    ],
+)
+def test_a_broken_dataset_json_is_named(tmp_path, text, reason):
     (tmp_path / "dataset.json").write_bytes(text.encode("latin-1"))
-    with pytest.raises(DatasetError, match=r"dataset\.json: cannot be read.*handstream extract"):
+    with pytest.raises(DatasetError, match=rf"dataset\.json: {reason}.*handstream extract"):
         load_dataset(str(tmp_path))
 
 

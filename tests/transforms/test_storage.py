@@ -139,6 +139,16 @@ def test_what_is_no_regular_file_is_refused(tmp_path):
         storage.metadata(str(tmp_path / "none.mp4"))
 
 
+def test_a_store_that_cannot_be_asked_gives_its_reason(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise ValueError("no credentials")
+
+    monkeypatch.setattr(storage.FileSystems, "get_filesystem", refuse)
+    monkeypatch.setattr(storage.FileSystems, "exists", refuse)
+    with pytest.raises(OSError, match="no credentials"):
+        storage.metadata(str(tmp_path / "a.mp4"))
+
+
 @pytest.mark.parametrize(
     ("error", "text"),
     [
