@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from handstream.records.errors import InputError
 from handstream.transforms import storage
+from handstream.transforms.layouts import clean
 
 LOCK = ".lock"
 MARKER = ("plan", "writable")
@@ -72,7 +73,11 @@ def _locked(out: str) -> Iterator[None]:
 
 
 def check_contents(out: str) -> None:
-    """Raise InputError where OUT is a file, or holds something that is not ours."""
+    """Raise InputError where OUT is a file, holds something that is not ours, or has a name that Beam cannot send."""
+    try:
+        out.encode()
+    except UnicodeEncodeError:
+        raise InputError(f"{clean(out)}: its name is not UTF-8. Choose another name for OUT.") from None
     if storage.is_local(out) and not os.path.isdir(out):
         if os.path.exists(out):
             raise InputError(f"{out} is a file; a folder is wanted for the data set.")

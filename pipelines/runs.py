@@ -10,6 +10,7 @@ import io
 import json
 import logging
 import os
+import re
 import signal
 import sys
 import time
@@ -43,6 +44,15 @@ from handstream.transforms.splits import (
 from handstream.transforms.tally import TALLY
 
 LOCAL_RUNNERS = ("direct", "fnapi")
+WAYS_OUT = {
+    errno.ENOSPC: "Free some space",
+    errno.EDQUOT: "Free some space",
+    errno.EACCES: "Give yourself the right to write there",
+    errno.EROFS: "Have it mounted for writing",
+    errno.EISDIR: "Remove that folder",
+    errno.ENOTDIR: "Remove the file that stands in a folder's place",
+}
+"""What OUT may refuse, and what a user can do about it."""
 M_ARENA_MAX, ARENAS = -8, 2
 """The first is malloc.h's; see `limit_arenas`."""
 
@@ -164,7 +174,7 @@ def choose_runner(flags: list[str]) -> Runner:
         if name.lower().removesuffix("runner") not in LOCAL_RUNNERS:
             return Runner(create_runner(name), options, local=False)
     except SystemExit:
-        raise InputError(said.getvalue().strip().splitlines()[-1]) from None
+        raise InputError(said.getvalue().strip().splitlines()[-1].partition("error: ")[2]) from None
     except (ValueError, ImportError, AttributeError) as error:
         raise InputError(f"--runner {name}: {storage.reason(error)}") from error
     direct = options.view_as(DirectOptions)
@@ -282,9 +292,12 @@ def _failed(error: Exception, out: str) -> int:
     text = str(error)
     if "Traceback" not in text:
         text = "".join(traceback.format_exception(error))
-    full = os.strerror(errno.ENOSPC)
-    if full in text or os.strerror(errno.EDQUOT) in text:
-        complain(f"{out}: {full}. Free some space; the same command carries on where this run stopped.")
-    else:
-        complain(f"the run failed; the same command carries on where it stopped.\n{text.rstrip()}")
+    for number, way_out in WAYS_OUT.items():
+        reason = os.strerror(number)
+        said = [line for line in text.splitlines() if reason in line]
+        if said:
+            places = re.findall(rf"{re.escape(out)}/[^'\"]*", said[-1]) or [out]
+            complain(f"{places[-1]}: {reason}. {way_out}; the same command carries on where this run stopped.")
+            return 1
+    complain(f"the run failed; the same command carries on where it stopped.\n{text.rstrip()}")
     return 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import shlex
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import Any
@@ -42,7 +43,7 @@ def summarize(out: str, seconds: float, counters: dict[str, int], args: argparse
     speed = f", {frames / seconds:.1f} frames a second" if frames else ""
     say(f"frames:  {frames} detected in {seconds:.1f} s{speed}; {before} were there already", args)
     say(f"windows: {sum(windows.values())}: " + ", ".join(f"{n} {split}" for split, n in windows.items()), args)
-    say(f"in {out}; look with: handstream inspect {out}", args)
+    say(f"in {out}; look with: handstream inspect {shlex.quote(out)}", args)
     return 1 if bad else 0
 
 

@@ -35,6 +35,13 @@ def test_out_that_is_a_file(tmp_path):
         pass
 
 
+def test_out_whose_name_is_not_utf_8(tmp_path, capsys):
+    (tmp_path / "a.mp4").write_text("")
+    for flags in ([], ["--dry-run"]):
+        assert main(["extract", str(tmp_path / "a.mp4"), f"{tmp_path}/out\udcff", *flags]) == 2
+        assert "out\\xff: its name is not UTF-8" in capsys.readouterr().err
+
+
 def test_out_that_holds_something_else(tmp_path):
     (tmp_path / "thesis.tex").write_text("")
     with pytest.raises(InputError, match=r"something else \(thesis.tex\)"), output.opened(str(tmp_path)):
@@ -147,14 +154,15 @@ def test_a_run_with_closed_streams_goes_on(clips, tmp_path):
     assert (tmp_path / "out" / "dataset.json").exists()
 
 
-def test_a_full_disk_fails_with_that_word(clips, tmp_path, monkeypatch, capfd):
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
+def test_a_disk_that_refuses_fails_with_its_word(clips, tmp_path, monkeypatch, capfd, number):
     create = storage.FileSystems.create
     written = Counter[str]()
 
     def full(path: str, *args: object, **kwargs: object) -> object:
         written["files"] += 1
         if written["files"] > 8:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+            raise OSError(number, os.strerror(number), path)
         return create(path, *args, **kwargs)
 
     out = tmp_path / "out"
@@ -162,12 +170,23 @@ def test_a_full_disk_fails_with_that_word(clips, tmp_path, monkeypatch, capfd):
         patched.setattr(storage.FileSystems, "create", staticmethod(full))
         assert main(["extract", str(clips), str(out)]) == 1
     said = capfd.readouterr().err
-    assert "No space left on device" in said
+    assert f"handstream: {out}/tmp/" in said
+    assert f": {os.strerror(number)}. " in said
     assert "carries on" in said
     assert "Traceback" not in said
     assert not (out / "dataset.json").exists()
     assert not list(out.glob("*.tfrecord"))
     assert main(["extract", str(clips), str(out)]) == 0
+
+
+def test_a_folder_in_the_place_of_a_file_is_named(clips, tmp_path, capfd):
+    out = tmp_path / "out"
+    with output.opened(str(out)):
+        (out / "clips.parquet" / "x").mkdir(parents=True)
+    assert main(["extract", str(clips / "ann_cam0_point_1.mp4"), str(out), "--quiet"]) == 1
+    said = capfd.readouterr().err
+    assert said.startswith(f"handstream: {out}/clips.parquet: Is a directory. ")
+    assert len(said.splitlines()) == 1
 
 
 def test_dry_run_says_what_would_be_done_and_does_nothing(clips, tmp_path, capsys):
@@ -190,7 +209,7 @@ def test_quiet_says_nothing_when_all_is_well(clips, tmp_path, capfd):
     ("flags", "message"),
     [
         (["--runner=FlinkRuner"], "--runner FlinkRuner"),
-        (["--direct_running_mode=nonsense"], "invalid choice: 'nonsense'"),
+        (["--direct_running_mode=nonsense"], "^argument --direct_running_mode: invalid choice: 'nonsense'"),
         (["--direct_num_workers=many"], "invalid int value"),
     ],
 )
