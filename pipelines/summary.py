@@ -62,6 +62,17 @@ def warnings(rows: list[dict[str, Any]], description: dict[str, Any], args: argp
             f"{len(long)} clips are longer than {LONG_CLIP_SECONDS:g} s and one window each ({long[0]['path']}: "
             f"{long[0]['seconds']:.0f} s): for continuous video use --window SECONDS --hop SECONDS."
         )
+    # Half a frame does not count: windows are cut on frames.
+    short = [
+        row
+        for row in rows
+        if args.window and row["status"] == "ok" and row["seconds"] * (1 + 0.5 / row["frames"]) < args.window
+    ]
+    if short:
+        yield (
+            f"{len(short)} clips are shorter than --window {args.window:g} and one shorter window each "
+            f"({printable(short[0]['path'])}: {short[0]['seconds']:.1f} s)."
+        )
     dropped = sum(row["hands_dropped"] for row in rows)
     if dropped:
         yield f"{dropped} detections found no free slot: --num-hands {args.num_hands + 2} has room for more."

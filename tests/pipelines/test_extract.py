@@ -220,6 +220,16 @@ def test_windows_slide_over_continuous_video(clips, tmp_path):
     assert all(len(w["time"]) == 12 and w["time"][0] == 0 for w in windows)
 
 
+def test_a_short_take_is_one_window_as_short_as_it_is(clips, tmp_path, capfd):
+    out = tmp_path / "out"
+    assert extract(clips / "cat_cam0_open_3.mp4", out, "--window", "12.2") == 0
+    assert "1 clips are shorter than --window 12.2 " in capfd.readouterr().err
+    (window,) = read_windows(load_dataset(str(out)), "train")
+    assert (window["start_us"], window["end_us"]) == (0, 12_000_000)
+    assert extract(clips / "cat_cam0_open_3.mp4", out, "--window", "12.1") == 0
+    assert "are shorter than" not in capfd.readouterr().err
+
+
 def test_a_rate_puts_windows_on_an_even_clock_and_marks_what_lies_between(clips, tmp_path):
     out = tmp_path / "out"
     assert extract(clips / "ann_cam0_point_1.mp4", out, "--rate", "60") == 0
