@@ -9,6 +9,7 @@ from pathlib import Path
 import av
 import pytest
 from handstream.pipelines import landmarker_file
+from handstream.pipelines.cli import main
 from handstream.records.errors import InputError
 
 
@@ -40,6 +41,15 @@ def clips(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         cut_video(source, folder / f"ben_{view}_point_2.mp4", first=150, count=25)
         cut_video(source, folder / f"cat_{view}_open_3.mp4", first=100, count=36, fps=3, step=5)
     return folder
+
+
+@pytest.fixture(scope="session")
+def reference(clips: Path, landmarker: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """OUT of a plain run with one worker over `clips`, to read or to copy."""
+    out = tmp_path_factory.mktemp("reference") / "OUT"
+    flags = ["--layout", "{subject}_{view}_{label}_{take}.mp4", "--landmarker", landmarker, "--direct_num_workers", "1"]
+    assert main(["extract", str(clips), str(out), *flags]) == 0
+    return out
 
 
 def cut_video(source: Path, target: Path, first: int, count: int, fps: int = 30, step: int = 1) -> None:

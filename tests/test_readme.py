@@ -12,19 +12,11 @@ README = Path(__file__).parents[1] / "README.md"
 SNIPPETS = re.findall(r"```python\n(.*?)```", README.read_text(), re.S)
 
 
-@pytest.fixture(scope="module")
-def folder(clips, landmarker, tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("readme")
-    layout = "{subject}_{view}_{label}_{take}.mp4"
-    assert main(["extract", str(clips), str(folder / "OUT"), "--layout", layout, "--landmarker", landmarker]) == 0
-    return folder
-
-
 @pytest.mark.parametrize("snippet", SNIPPETS, ids=["tensorflow", "plain"])
-def test_the_ways_to_read_a_record(folder, snippet, monkeypatch, capsys):
+def test_the_ways_to_read_a_record(reference, snippet, monkeypatch, capsys):
     if "tensorflow" in snippet:
         pytest.importorskip("tensorflow")
-    monkeypatch.chdir(folder)
+    monkeypatch.chdir(reference.parent)
     exec(snippet, {})
     assert re.search(r"(point|open) \((1, )?\d+, 2, 2, 21, 3\)", capsys.readouterr().out)
 

@@ -44,14 +44,6 @@ def rows(out: Path) -> dict[str, dict]:
     return {row["path"]: row for row in pq.read_table(out / "clips.parquet").to_pylist()}
 
 
-@pytest.fixture(scope="module")
-def reference(clips, landmarker, tmp_path_factory) -> Path:
-    """OUT of one plain run with one worker."""
-    out = tmp_path_factory.mktemp("reference") / "out"
-    assert extract(clips, out, *LAYOUT, "--landmarker", landmarker, "--direct_num_workers", "1") == 0
-    return out
-
-
 def test_windows_hold_what_the_cameras_saw(reference):
     dataset = load_dataset(str(reference))
     assert dataset.labels == ["open", "point"]

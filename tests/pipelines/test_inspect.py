@@ -4,53 +4,43 @@ import json
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from handstream.pipelines.cli import main
 
-LAYOUT = ["--layout", "{subject}_{view}_{label}_{take}.mp4"]
 
-
-@pytest.fixture(scope="module")
-def dataset(clips, landmarker, tmp_path_factory) -> Path:
-    out = tmp_path_factory.mktemp("inspect") / "out"
-    assert main(["extract", str(clips), str(out), *LAYOUT, "--landmarker", landmarker, "--quiet"]) == 0
-    return out
-
-
-def test_shows_splits_labels_views_and_clips(dataset, capsys):
-    assert main(["inspect", str(dataset)]) == 0
+def test_shows_splits_labels_views_and_clips(reference, capsys):
+    assert main(["inspect", str(reference)]) == 0
     shown = capsys.readouterr().out
     for words in ("2 labels, 2 views, 2 hands", "train", "point", "cam0", "6 ok"):
         assert words in shown
 
 
-def test_for_machines(dataset, capsys):
-    assert main(["inspect", str(dataset), "--json"]) == 0
+def test_for_machines(reference, capsys):
+    assert main(["inspect", str(reference), "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["clips"] == {"ok": 6}
     assert sum(split["statistics"]["windows"] for split in facts["splits"].values()) == 3
 
 
-def test_one_take_as_a_table_and_for_machines(dataset, capsys):
-    assert main(["inspect", str(dataset), "--take", "1"]) == 0
+def test_one_take_as_a_table_and_for_machines(reference, capsys):
+    assert main(["inspect", str(reference), "--take", "1"]) == 0
     shown = capsys.readouterr().out
     assert "take 1: point, subject ann" in shown
     assert "cam0 slot 1" in shown
     assert "0.033" in shown
-    assert main(["inspect", str(dataset), "--take", "1", "--json"]) == 0
+    assert main(["inspect", str(reference), "--take", "1", "--json"]) == 0
     (window,) = json.loads(capsys.readouterr().out)
     assert len(window["time"]) == 25
     assert window["hand_landmarks"][0][0][0][0] == [None, None, None]
-    assert main(["inspect", str(dataset), "--take", "none"]) == 1
+    assert main(["inspect", str(reference), "--take", "none"]) == 1
     assert "no window of take 'none'" in capsys.readouterr().err
 
 
-def test_verify_finds_what_was_changed(dataset, tmp_path, capsys):
-    assert main(["inspect", str(dataset), "--verify"]) == 0
+def test_verify_finds_what_was_changed(reference, tmp_path, capsys):
+    assert main(["inspect", str(reference), "--verify"]) == 0
     copy = tmp_path / "copy"
-    shutil.copytree(dataset, copy)
+    shutil.copytree(reference, copy)
     shard = next(copy.glob("train-*.tfrecord"))
     data = bytearray(shard.read_bytes())
     data[len(data) // 2] ^= 1
@@ -73,9 +63,9 @@ DAMAGE = {
 
 @pytest.mark.parametrize("name", ["train-00000-of-00001.tfrecord", "clips.parquet"])
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
-def test_a_damaged_file_is_named_with_the_way_out(dataset, tmp_path, capsys, name, damage):
+def test_a_damaged_file_is_named_with_the_way_out(reference, tmp_path, capsys, name, damage):
     copy = tmp_path / "copy"
-    shutil.copytree(dataset, copy)
+    shutil.copytree(reference, copy)
     if damage:
         (copy / name).write_bytes(damage((copy / name).read_bytes()))
     else:
@@ -101,16 +91,16 @@ def test_what_is_no_data_set_is_said(tmp_path, capsys, contents, words):
 
 @pytest.mark.parametrize("words", [[], ["--json"], ["--take", "1"], ["--verify"]])
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "| true"])
-def test_streams_may_be_closed(dataset, words, closed):
-    command = [sys.executable, "-m", "handstream.pipelines.cli", "inspect", str(dataset), *words]
+def test_streams_may_be_closed(reference, words, closed):
+    command = [sys.executable, "-m", "handstream.pipelines.cli", "inspect", str(reference), *words]
     done = subprocess.run(["sh", "-c", f'"$@" {closed}', "sh", *command], stderr=subprocess.PIPE, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-def test_imports_nothing_heavy(dataset):
+def test_imports_nothing_heavy(reference):
     code = (
         "import sys; from handstream.pipelines.cli import main\n"
-        f"for words in ([], ['--take', '1'], ['--verify']): main(['inspect', {str(dataset)!r}, *words])\n"
+        f"for words in ([], ['--take', '1'], ['--verify']): main(['inspect', {str(reference)!r}, *words])\n"
         "heavy = {'tensorflow', 'mediapipe', 'apache_beam', 'cv2', 'av', 'scipy'}\n"
         "found = heavy & {name.split('.')[0] for name in sys.modules}\n"
         "assert not found, found"

@@ -9,31 +9,6 @@ from handstream.records.example import encode_window
 from handstream.records.tfrecord import frame_record
 from handstream.records.window import FEATURES, SCHEMA, Window
 
-VIEWS, HANDS = 2, 2
-
-
-def window(take: str, frames: int) -> Window:
-    shape = (frames, VIEWS, HANDS)
-    random = np.random.default_rng(frames)
-    points = random.normal(size=(2, *shape, 21, 3)).astype(np.float32)
-    points[:, :, 1] = np.nan
-    return Window(
-        take=take,
-        views=("cam0", ""),
-        subject="s1",
-        label="wave",
-        label_id=0,
-        start_us=0,
-        end_us=frames * 33_333,
-        time=(np.arange(frames) / 30).astype(np.float32),
-        hand_landmarks=points[0],
-        hand_world_landmarks=points[1],
-        handedness=random.random(shape).astype(np.float32),
-        state=random.integers(0, 4, shape),
-        side=np.array([[0, 1], [-1, -1]]),
-        image_size=np.array([[640, 480], [0, 0]]),
-    )
-
 
 def write_shard(folder, name: str, windows: list[Window]) -> dict:
     data = b"".join(frame_record(encode_window(one)) for one in windows)
@@ -44,38 +19,38 @@ def write_shard(folder, name: str, windows: list[Window]) -> dict:
 
 def describe(folder, **shards) -> None:
     splits = {split: {"shards": shards.get(split, [])} for split in ("train", "validation", "test")}
-    description = {"schema": SCHEMA, "labels": ["wave"], "views": VIEWS, "hands": HANDS, "splits": splits}
+    description = {"schema": SCHEMA, "labels": ["wave"], "views": 2, "hands": 2, "splits": splits}
     (folder / "dataset.json").write_text(json.dumps(description))
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path, make_window):
     """A data set of three windows, 3, 5 and 4 frames long, in two shards and an empty one."""
     folder = tmp_path / "out [1] 'é' 🖐"
     folder.mkdir()
     shards = [
-        write_shard(folder, "train-00000-of-00003.tfrecord", [window("a", 3), window("b", 5)]),
+        write_shard(folder, "train-00000-of-00003.tfrecord", [make_window("a", 3), make_window("b", 5)]),
         write_shard(folder, "train-00001-of-00003.tfrecord", []),
-        write_shard(folder, "train-00002-of-00003.tfrecord", [window("c", 4)]),
+        write_shard(folder, "train-00002-of-00003.tfrecord", [make_window("c", 4)]),
     ]
     describe(folder, train=shards)
     return folder
 
 
-def test_windows_are_read_in_order_and_shape(folder):
+def test_windows_are_read_in_order_and_shape(folder, make_window):
     windows = list(read_windows(load_dataset(str(folder)), "train"))
     assert [one["take"] for one in windows] == ["a", "b", "c"]
-    assert [one["hand_landmarks"].shape for one in windows] == [(n, VIEWS, HANDS, 21, 3) for n in (3, 5, 4)]
+    assert [one["hand_landmarks"].shape for one in windows] == [(n, 2, 2, 21, 3) for n in (3, 5, 4)]
     assert windows[0]["views"] == ["cam0", ""]
-    np.testing.assert_array_equal(windows[1]["hand_landmarks"], window("b", 5).hand_landmarks)
+    np.testing.assert_array_equal(windows[1]["hand_landmarks"], make_window("b", 5).hand_landmarks)
 
 
 def test_a_split_without_shards_has_no_windows(folder):
     assert list(read_windows(load_dataset(str(folder)), "test")) == []
 
 
-def test_only_shards_that_dataset_json_names_are_read(folder):
-    write_shard(folder, "train-00003-of-00004.tfrecord", [window("stale", 3)])
+def test_only_shards_that_dataset_json_names_are_read(folder, make_window):
+    write_shard(folder, "train-00003-of-00004.tfrecord", [make_window("stale", 3)])
     assert "stale" not in [one["take"] for one in read_windows(load_dataset(str(folder)), "train")]
 
 
@@ -133,11 +108,6 @@ def test_a_damaged_shard_is_found(folder, damage, wrong):
 def test_a_missing_shard_is_found(folder):
     (folder / "train-00002-of-00003.tfrecord").unlink()
     assert "No such file" in dict(verify(load_dataset(str(folder))))["train-00002-of-00003.tfrecord"]
-
-
-@pytest.fixture(scope="module")
-def tf():
-    return pytest.importorskip("tensorflow")
 
 
 def test_a_padded_batch_of_tensorflows_is_what_tfrecord_lite_reads(folder, tf):

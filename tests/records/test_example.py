@@ -47,29 +47,6 @@ def shapes_of(window: Window) -> Dataset:
     return Dataset("", {"views": views, "hands": hands})
 
 
-def some_window() -> Window:
-    shape = (5, 2, 2)
-    random = np.random.default_rng(0)
-    points = random.normal(size=(2, *shape, 21, 3)).astype(np.float32)
-    points[:, 1] = np.nan
-    return Window(
-        take="wave/été 🖐",
-        views=("left", ""),
-        subject="",
-        label="wave",
-        label_id=3,
-        start_us=0,
-        end_us=166_667,
-        time=(np.arange(5) / 30).astype(np.float32),
-        hand_landmarks=points[0],
-        hand_world_landmarks=points[1],
-        handedness=random.random(shape).astype(np.float32),
-        state=random.integers(0, 4, shape),
-        side=np.array([[0, 1], [-1, -1]]),
-        image_size=np.array([[640, 480], [0, 0]]),
-    )
-
-
 @quick
 @given(windows())
 def test_what_is_encoded_is_read_by_tfrecord_lite(window):
@@ -96,8 +73,8 @@ def test_the_order_of_features_does_not_count():
     assert encode_example(values) == encode_example(dict(reversed(values.items())))
 
 
-def test_an_array_of_another_shape_is_refused_by_name():
-    bad = dataclasses.replace(some_window(), side=np.zeros((2, 3), np.int64))
+def test_an_array_of_another_shape_is_refused_by_name(make_window):
+    bad = dataclasses.replace(make_window("take", 5), side=np.zeros((2, 3), np.int64))
     with pytest.raises(ValueError, match=r"hand_landmarks has shape \(5, 2, 2, 21, 3\), expected"):
         encode_window(bad)
 
@@ -107,13 +84,8 @@ def test_another_type_is_refused_by_name():
         encode_example({"time": np.zeros(1)})
 
 
-@pytest.fixture(scope="module")
-def tf():
-    return pytest.importorskip("tensorflow")
-
-
-def test_the_bytes_are_tensorflows_own(tf):
-    window = some_window()
+def test_the_bytes_are_tensorflows_own(tf, make_window):
+    window = make_window("wave/été 🖐", 5)
     theirs = tf.train.Example()
     for name, feature in FEATURES.items():
         value = getattr(window, name)

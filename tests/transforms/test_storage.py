@@ -11,12 +11,18 @@ quick = settings(deadline=None, max_examples=60)
 file_names = st.text("ab[]*?!\\{}'\"\n 🖐-", min_size=1, max_size=8)
 
 
+def folder_of(tmp_path_factory, names):
+    """A new folder of empty files."""
+    folder = tmp_path_factory.mktemp("files")
+    for name in names:
+        (folder / name).touch()
+    return folder
+
+
 @quick
 @given(st.sets(file_names, min_size=1, max_size=4))
 def test_a_literal_matches_its_own_file_alone(tmp_path_factory, names):
-    folder = tmp_path_factory.mktemp("literal")
-    for name in names:
-        (folder / name).touch()
+    folder = folder_of(tmp_path_factory, names)
     for name in names:
         found = storage.list_files(storage.literal(f"{folder}/{name}"))
         assert [meta.path for meta in found] == [f"{folder}/{name}"]
@@ -88,9 +94,7 @@ def test_removing_what_is_not_there_is_no_error(tmp_path):
 @quick
 @given(st.sets(file_names, min_size=1, max_size=4))
 def test_removing_a_file_leaves_all_others(tmp_path_factory, names):
-    folder = tmp_path_factory.mktemp("remove")
-    for name in names:
-        (folder / name).touch()
+    folder = folder_of(tmp_path_factory, names)
     storage.remove(f"{folder}/{min(names)}")
     assert set(os.listdir(folder)) == names - {min(names)}
 
