@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import time
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
@@ -14,19 +16,23 @@ from handstream.pipelines.output import check_contents
 from handstream.pipelines.progress import duration
 from handstream.records.errors import printable
 from handstream.transforms import landmarks, storage
-from handstream.transforms.clips import IMAGE, Clip, Segment, Source, SourceClips
+from handstream.transforms.clips import IMAGE, VIDEO, Clip, Segment, Source, SourceClips
 from handstream.transforms.landmarker import HandLandmarker
 from handstream.transforms.landmarks import DetectionOptions
 from handstream.transforms.match import Matched, check_clips, group_by_source
 from handstream.transforms.probe import probe
 from handstream.transforms.segments import expected_frames, split_source
-from handstream.transforms.video import MediaError, SegmentReader, read_image
+from handstream.transforms.video import MediaError, Picture, SegmentReader, read_image
 
+TRIALS = {VIDEO: 4, IMAGE: 30}
+"""How many segments the time of a run is judged by."""
 TRIAL_FRAMES = 30
+MOST_SKIPPED = 60
+"""Frames of a segment before those that are tried; to decode them takes time, too."""
 
 
 def show(args: argparse.Namespace, matched: Matched, landmarker: tuple[str, str] | None) -> int:
-    """Print what would be done; 0.
+    """Print what would be done; 0, or 1 where a file cannot be read.
 
     Args:
         landmarker: path and digest, None where there is none yet: then nothing is known of what was done, nor of time.
@@ -55,19 +61,19 @@ def show(args: argparse.Namespace, matched: Matched, landmarker: tuple[str, str]
         print(f"  cannot be read: {printable(source.path)}: {source.error}")
     if len(bad) > 10:
         print(f"  ... and {len(bad) - 10} more")
-    print(f"{_hours(active, {source.path: source for source, _ in probed}):.2f} hours of video")
+    print(f"{duration(_seconds(active, {source.path: source for source, _ in probed}))} of video")
+    status = 1 if bad else 0
     if landmarker is None:
         print("no detector yet: `handstream fetch-model` brings it; then the time can be estimated")
-        return 0
+        return status
     detection = options.detection(args, matched, landmarker)
     missing, done = _work(probed, out, detection)
     frames = sum(missing.values())
     print(f"about {frames} frames and images to look at" + (f"; {done} segments were done before" if done else ""))
     if missing:
         cores = len(os.sched_getaffinity(0))
-        cost = _trial(next(iter(missing)), detection)
-        print(f"about {duration(frames * cost / cores)} on the {cores} cores of this machine")
-    return 0
+        print(f"about {duration(_estimate(missing, detection))} on the {cores} cores of this machine")
+    return status
 
 
 def _probe(path: str) -> Source:
@@ -77,13 +83,13 @@ def _probe(path: str) -> Source:
         return Source(path, error=storage.reason(error))
 
 
-def _hours(clips: list[Clip], sources: dict[str, Source]) -> float:
-    """Hours of video in the clips; of a file without a length in its header, none."""
+def _seconds(clips: list[Clip], sources: dict[str, Source]) -> float:
+    """Seconds of video in the clips; of a file without a length in its header, none."""
     seconds = 0.0
     for clip in clips:
         length = sources[clip.path].seconds or 0.0
         seconds += max(min(clip.end if clip.end is not None else length, length) - (clip.start or 0.0), 0.0)
-    return seconds / 3600
+    return seconds
 
 
 def _work(
@@ -101,22 +107,49 @@ def _work(
     return missing, done
 
 
-def _trial(segment: Segment, detection: DetectionOptions) -> float:
-    """Seconds that a frame takes on one core, tried on some frames of a segment."""
-    begun = seen = 0.0
+def _estimate(missing: dict[Segment, int], detection: DetectionOptions) -> float:
+    """Seconds that a run takes for these segments, with the frames that each may have, on this machine.
+
+    A run starts up as this command did. Then CPU time is spread over the cores, but a segment is one worker's.
+    """
+    start, spread, longest = time.process_time(), 0.0, 0.0
+    for kind in {segment.kind for segment in missing}:
+        frames = {segment: count for segment, count in missing.items() if segment.kind == kind}
+        cpu, wall = _trial(frames, detection)
+        spread += sum(frames.values()) * cpu / len(os.sched_getaffinity(0))
+        longest = max(longest, max(frames.values()) * wall)
+    return start + max(spread, longest)
+
+
+def _trial(frames: dict[Segment, int], detection: DetectionOptions) -> tuple[float, float]:
+    """(CPU seconds of all threads, seconds) that a frame takes, tried on some segments of one kind."""
+    cpu, wall, seen = 0.0, 0.0, 0
+    kind = next(iter(frames)).kind
     with runs.own_stderr():
-        model = storage.read_bytes(detection.landmarker)
-        landmarker = HandLandmarker(model, detection.mode(segment.kind), detection.num_hands)
-        try:
-            begun = time.perf_counter()
-            if segment.kind == IMAGE:
-                landmarker.detect(read_image(segment.path))
-                return time.perf_counter() - begun
-            for frame in islice(SegmentReader(segment, 0), TRIAL_FRAMES):
-                landmarker.detect(frame.picture)
-                seen += 1
-        except MediaError:
-            pass
-        finally:
-            landmarker.close()
-    return (time.perf_counter() - begun) / max(seen, 1)
+        landmarker = HandLandmarker(storage.read_bytes(detection.landmarker), detection.mode(kind), detection.num_hands)
+        for segment in list(frames)[:: -(-len(frames) // TRIALS[kind])]:
+            landmarker.reset()
+            pictures = _middle(segment, frames[segment], detection)
+            with contextlib.suppress(MediaError):
+                # What lies before the middle is not counted, nor is that hands are found, which takes longer than to
+                # follow them.
+                for picture in islice(pictures, 1 if kind == VIDEO else 0):
+                    landmarker.detect(picture)
+                begun_cpu, begun = time.process_time(), time.perf_counter()
+                for picture in pictures:
+                    landmarker.detect(picture)
+                    seen += 1
+                cpu += time.process_time() - begun_cpu
+                wall += time.perf_counter() - begun
+        landmarker.close()
+    return cpu / max(seen, 1), wall / max(seen, 1)
+
+
+def _middle(segment: Segment, frames: int, detection: DetectionOptions) -> Iterator[Picture]:
+    """Some pictures from the middle of a segment of so many frames: at its beginning there may be no hand yet."""
+    if segment.kind == IMAGE:
+        yield read_image(segment.path, segment.mirrored)
+        return
+    before = min(frames // 2, MOST_SKIPPED)
+    for frame in islice(SegmentReader(segment, 0, detection.sample_fps), before, before + 1 + TRIAL_FRAMES):
+        yield frame.picture

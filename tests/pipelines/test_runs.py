@@ -198,6 +198,23 @@ def test_dry_run_says_what_would_be_done_and_does_nothing(clips, tmp_path, capsy
     assert not (tmp_path / "out").exists()
 
 
+def test_dry_run_judges_videos_and_photographs_together(data, clips, tmp_path, capsys):
+    photo = next(iter(sorted((data / "images" / "palm").glob("*.jpg"))))
+    assert main(["extract", str(photo), str(clips / "ann_cam0_point_1.mp4"), str(tmp_path / "out"), "--dry-run"]) == 0
+    said = capsys.readouterr().out
+    assert "about 26 frames and images to look at" in said
+    assert "cores of this machine" in said
+
+
+def test_dry_run_fails_where_a_file_cannot_be_read(clips, tmp_path, capsys):
+    (tmp_path / "broken.mp4").write_text("hello")
+    words = ["extract", str(clips / "cat_cam0_open_3.mp4"), str(tmp_path / "broken.mp4"), str(tmp_path / "out")]
+    assert main([*words, "--dry-run"]) == 1
+    said = capsys.readouterr().out
+    assert f"cannot be read: {tmp_path}/broken.mp4: no readable video" in said
+    assert "0:12 of video" in said
+
+
 def test_quiet_says_nothing_when_all_is_well(clips, tmp_path, capfd):
     assert main(["extract", str(clips / "ann_cam0_point_1.mp4"), str(tmp_path / "out"), "--quiet"]) == 0
     captured = capfd.readouterr()
