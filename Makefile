@@ -14,7 +14,7 @@ help:
 	@echo "make clean     remove what make made"
 
 # Links to each file stand in build/: a new file is installed anew.
-$(INSTALLED): pyproject.toml setup.py $(wildcard pipelines/*.py transforms/*.py records/*.py)
+$(INSTALLED): pyproject.toml setup.py $(wildcard pipelines/*.py transforms/*.py records/*.py synthetic/*.py)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[train,dev]' --config-settings editable_mode=strict
 	touch $@

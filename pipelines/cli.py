@@ -15,6 +15,7 @@ from handstream.records.errors import DatasetError, InputError, nearest
 
 COMMANDS = {
     "extract": ("handstream.pipelines.extract", "videos and images in, a data set of hand-landmark windows out"),
+    "synth": ("handstream.pipelines.synth", "render clips of hands with known 3D, to try things with"),
     "inspect": ("handstream.pipelines.inspect", "what is in a data set"),
     "fetch-model": ("handstream.pipelines.landmarker_file", "bring MediaPipe's hand_landmarker.task into your cache"),
 }

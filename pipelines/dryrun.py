@@ -14,6 +14,7 @@ from itertools import islice
 from handstream.pipelines import options, runs
 from handstream.pipelines.output import check_contents
 from handstream.pipelines.progress import duration
+from handstream.pipelines.runner import own_stderr
 from handstream.records.errors import printable
 from handstream.transforms import landmarks, storage
 from handstream.transforms.clips import IMAGE, VIDEO, Clip, Segment, Source, SourceClips
@@ -125,7 +126,7 @@ def _trial(frames: dict[Segment, int], detection: DetectionOptions) -> tuple[flo
     """(CPU seconds of all threads, seconds) that a frame takes, tried on some segments of one kind."""
     cpu, wall, seen = 0.0, 0.0, 0
     kind = next(iter(frames)).kind
-    with runs.own_stderr():
+    with own_stderr():
         landmarker = HandLandmarker(storage.read_bytes(detection.landmarker), detection.mode(kind), detection.num_hands)
         for segment in list(frames)[:: -(-len(frames) // TRIALS[kind])]:
             landmarker.reset()

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import apache_beam as beam
 from apache_beam.pvalue import PCollection
 from handstream.pipelines import dryrun, landmarker_file, options, output, runs
+from handstream.pipelines.runner import choose_runner
 from handstream.transforms.assemble import WindowOptions
 from handstream.transforms.dataset import Finish, WriteDataset
 from handstream.transforms.detect import DetectHands
@@ -49,7 +50,7 @@ def run(argv: list[str]) -> int:
         InputError: wrong usage, found before work starts.
     """
     args, beam_flags = options.parse(argv)
-    runner = runs.choose_runner(beam_flags)
+    runner = choose_runner(beam_flags)
     clips = options.match(args)
     if args.dry_run:
         return dryrun.show(args, clips, landmarker_file.find_if_there(args.landmarker))

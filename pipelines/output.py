@@ -65,11 +65,11 @@ def _locked(out: str) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise InputError(f"{out} is being written by another run. Wait for it, or choose another OUT.") from None
-        _remove_temporaries(out)
+        remove_temporaries(out)
         try:
             yield
         finally:
-            _remove_temporaries(out)
+            remove_temporaries(out)
 
 
 def check_contents(out: str) -> None:
@@ -94,6 +94,6 @@ def check_contents(out: str) -> None:
             raise InputError(f"{out} holds something else ({name}). Choose an empty or a new folder for OUT.")
 
 
-def _remove_temporaries(out: str) -> None:
+def remove_temporaries(out: str) -> None:
     """What a killed run left half-written. Only under the lock: they could be another run's."""
     shutil.rmtree(os.path.join(out, storage.TEMPORARY), ignore_errors=True)

@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Callable
 from typing import TextIO
 
-from handstream.transforms.tally import TALLY
 from rich.console import Console
 from rich.live import Live
 from rich.progress_bar import ProgressBar
@@ -31,15 +30,15 @@ def duration(seconds: float) -> str:
 class Progress:
     """Shows how far it is in a thread of its own while the block runs."""
 
-    def __init__(self, file: TextIO, quiet: bool, sources: int, count: Callable[[], Counter[str]] = TALLY.read) -> None:
+    unit = "frames"
+
+    def __init__(self, file: TextIO, quiet: bool, count: Callable[[], Counter[str]]) -> None:
         """
         Args:
-            sources: how many files there are.
-            count: the tally of this process, or one of receipts where the work is done in others.
+            count: frames_seen, of frames_expected; or what else the unit is.
         """
         self._count = count
         self._file = file
-        self._sources = sources
         self._console = Console(file=file)
         self._terminal = self._console.is_terminal
         self._ended = threading.Event()
@@ -74,9 +73,36 @@ class Progress:
         grid = Table.grid(padding=(0, 1))
         grid.add_column(width=16)
         grid.add_column(no_wrap=True)
-        total = max(counts["frames_expected"], counts["frames_seen"], 1)
-        grid.add_row(ProgressBar(total=total, completed=counts["frames_seen"], width=16), self.line(counts))
+        seen, expected = self._done(counts)
+        grid.add_row(ProgressBar(total=max(expected, seen, 1), completed=seen, width=16), self.line(counts))
         return grid
+
+    def line(self, counts: Counter[str]) -> str:
+        """One line about how far it is."""
+        seen, expected = self._done(counts)
+        now = time.monotonic()
+        if self._first is None:
+            self._first = (now, seen)
+        since, done = now - self._first[0], seen - self._first[1]
+        speed = done / since if since > 1 else 0.0
+        ahead = f", {speed:.3g}/s, {duration(max(expected - seen, 0) / speed)} left" if speed else ""
+        return f"{seen} of {expected} {self.unit}{ahead}"
+
+    def _done(self, counts: Counter[str]) -> tuple[int, int]:
+        return counts[f"{self.unit}_seen"], counts[f"{self.unit}_expected"]
+
+
+class ExtractionProgress(Progress):
+    """How far an extraction is."""
+
+    def __init__(self, file: TextIO, quiet: bool, count: Callable[[], Counter[str]], sources: int) -> None:
+        """
+        Args:
+            count: the tally of this process, or one of receipts where the work is done in others.
+            sources: how many files there are.
+        """
+        super().__init__(file, quiet, count)
+        self._sources = sources
 
     def line(self, counts: Counter[str]) -> str:
         """One line about how far it is."""
@@ -90,12 +116,4 @@ class Progress:
             return f"writing windows: {counts['takes']} takes{failed}"
         if counts["detected"] >= counts["segments"]:
             return f"{counts['frames_seen']} frames, writing windows: {counts['takes']} takes{failed}"
-        now = time.monotonic()
-        if self._first is None:
-            self._first = (now, counts["frames_seen"])
-        since, frames = now - self._first[0], counts["frames_seen"] - self._first[1]
-        speed = frames / since if since > 1 else 0.0
-        left = max(counts["frames_expected"] - counts["frames_seen"], 0)
-        ahead = f", {speed:.0f}/s, {duration(left / speed)} left" if speed else ""
-        segments = f"{counts['detected']} of {counts['segments']} segments"
-        return f"{segments}, {counts['frames_seen']} of {counts['frames_expected']} frames{ahead}{failed}"
+        return f"{counts['detected']} of {counts['segments']} segments, {super().line(counts)}{failed}"

@@ -1,33 +1,22 @@
-"""A run: what is decided before work starts, the runner, and how it ends."""
+"""A run of extract: what is decided before work starts, and what is said at its end."""
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import ctypes
-import errno
-import io
+import functools
 import json
-import logging
-import os
-import re
-import signal
-import sys
 import time
-import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NoReturn, TextIO
 
 import apache_beam as beam
 from apache_beam.metrics import MetricsFilter
-from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions
-from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
-from apache_beam.runners.runner import PipelineResult, PipelineRunner, create_runner
-from handstream.pipelines.messages import complain, say
+from apache_beam.runners.runner import PipelineResult
+from handstream.pipelines.messages import say
 from handstream.pipelines.output import Output
-from handstream.pipelines.progress import Progress
+from handstream.pipelines.progress import ExtractionProgress
+from handstream.pipelines.runner import Runner, carry_out
 from handstream.pipelines.summary import summarize
 from handstream.records.errors import InputError
 from handstream.transforms import storage
@@ -43,18 +32,7 @@ from handstream.transforms.splits import (
 )
 from handstream.transforms.tally import TALLY
 
-LOCAL_RUNNERS = ("direct", "fnapi")
-WAYS_OUT = {
-    errno.ENOSPC: "Free some space",
-    errno.EDQUOT: "Free some space",
-    errno.EACCES: "Give yourself the right to write there",
-    errno.EROFS: "Have it mounted for writing",
-    errno.EISDIR: "Remove that folder",
-    errno.ENOTDIR: "Remove the file that stands in a folder's place",
-}
-"""What OUT may refuse, and what a user can do about it."""
-M_ARENA_MAX, ARENAS = -8, 2
-"""The first is malloc.h's; see `limit_arenas`."""
+AGAIN = "The same command carries on where this run stopped."
 
 
 @dataclass(frozen=True)
@@ -139,53 +117,6 @@ def prepare(out: Output, matched: Matched, args: argparse.Namespace) -> Prepared
     return Prepared(plan, windows, clips)
 
 
-@dataclass(frozen=True)
-class Runner:
-    """Where a pipeline runs."""
-
-    runner: PipelineRunner
-    options: PipelineOptions
-    local: bool
-
-    def __str__(self) -> str:
-        name = type(self.runner).__name__
-        direct = self.options.view_as(DirectOptions)
-        how = f", {direct.direct_num_workers} workers, {direct.direct_running_mode}"
-        return name + how if self.local else name
-
-    @property
-    def threads(self) -> bool:
-        """Whether all work is done in this process."""
-        return self.local and self.options.view_as(DirectOptions).direct_running_mode != "multi_processing"
-
-
-def choose_runner(flags: list[str]) -> Runner:
-    """The runner that Beam's flags name. Locally the FnApiRunner: DirectRunner would try to download another one.
-
-    Raises:
-        InputError: a flag has a value that Beam does not know.
-    """
-    said, name = io.StringIO(), ""
-    try:
-        with contextlib.redirect_stderr(said):
-            options = PipelineOptions(flags)
-            name = options.view_as(StandardOptions).runner or "DirectRunner"
-            options.get_all_options()
-        if name.lower().removesuffix("runner") not in LOCAL_RUNNERS:
-            return Runner(create_runner(name), options, local=False)
-    except SystemExit:
-        raise InputError(said.getvalue().strip().splitlines()[-1].partition("error: ")[2]) from None
-    except (ValueError, ImportError, AttributeError) as error:
-        raise InputError(f"--runner {name}: {storage.reason(error)}") from error
-    direct = options.view_as(DirectOptions)
-    given = {flag.partition("=")[0] for flag in flags}
-    if "--direct_num_workers" not in given or direct.direct_num_workers < 1:
-        direct.direct_num_workers = len(os.sched_getaffinity(0))
-    if "--direct_running_mode" not in given:
-        direct.direct_running_mode = "multi_threading"
-    return Runner(FnApiRunner(), options, local=True)
-
-
 def execute(
     build: Callable[[beam.Pipeline], object],
     out: str,
@@ -194,26 +125,15 @@ def execute(
     args: argparse.Namespace,
 ) -> int:
     """Run the pipeline and say what came out; the exit status."""
-    limit_arenas()
-    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
     sources = {clip.path for clip in prepared.clips if not clip.skipped}
     clips = sum(not clip.skipped for clip in prepared.clips)
     say(f"{clips} clips to {out} on {runner}.", args)
-    TALLY.clear()
-    failure: Exception | None = None
     begun = time.monotonic()
     count = TALLY.read if runner.threads else receipts_counter(out, len(sources))
-    with own_stderr() as terminal, _interruptible(terminal, runner):
-        with Progress(terminal, args.quiet, len(sources), count):
-            try:
-                pipeline = beam.Pipeline(runner=runner.runner, options=runner.options)
-                build(pipeline)
-                result = pipeline.run()
-                result.wait_until_finish()
-            except Exception as error:
-                failure = error
-    if failure is not None:
-        return _failed(failure, out)
+    show = functools.partial(ExtractionProgress, quiet=args.quiet, count=count, sources=len(sources))
+    result = carry_out(build, out, runner, show, AGAIN)
+    if result is None:
+        return 1
     return summarize(out, time.monotonic() - begun, committed(result), args)
 
 
@@ -234,70 +154,3 @@ def receipts_counter(out: str, sources: int) -> Callable[[], Counter[str]]:
         return Counter(sources=sources, receipts=len(storage.list_files(pattern)) - before)
 
     return count
-
-
-def limit_arenas() -> None:
-    """Have glibc keep two heaps, not eight a core: frames freed by one thread are there for the next.
-
-    Decoded pictures come and go in a dozen threads, and each heap keeps what it once held. Elsewhere it does nothing.
-    """
-    os.environ["MALLOC_ARENA_MAX"] = str(ARENAS)  # for worker processes
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).mallopt(M_ARENA_MAX, ARENAS)
-
-
-@contextlib.contextmanager
-def own_stderr() -> Iterator[TextIO]:
-    """Standard error for us alone, while MediaPipe, TensorFlow Lite and Beam's workers chatter into nothing.
-
-    Their libraries write to the file descriptor itself and cannot be told not to; what matters of it is raised, too.
-    """
-    with contextlib.suppress(OSError):
-        sys.stderr.flush()
-    ours = os.fdopen(os.dup(2), "w", buffering=1)
-    with open(os.devnull, "w") as nothing:
-        os.dup2(nothing.fileno(), 2)
-        try:
-            with contextlib.redirect_stderr(nothing):
-                yield ours
-        finally:
-            os.dup2(ours.fileno(), 2)
-            # A reader that has gone is no reason to stop.
-            with contextlib.suppress(OSError):
-                ours.close()
-
-
-@contextlib.contextmanager
-def _interruptible(terminal: TextIO, runner: Runner) -> Iterator[None]:
-    """Ctrl-C and SIGTERM end the process at once: what is written is whole, and what is not has no final name."""
-    line = "interrupted. The same command carries on where this run stopped."
-    if not runner.local:
-        line = f"no longer watching. What {runner} has begun goes on there until you cancel it there."
-    show_cursor = "\x1b[?25h" if terminal.isatty() else ""
-
-    def stop(number: int, _: object) -> NoReturn:
-        with contextlib.suppress(OSError):
-            os.write(terminal.fileno(), f"{show_cursor}\nhandstream: {line}\n".encode())
-        os._exit(128 + number)
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _failed(error: Exception, out: str) -> int:
-    text = str(error)
-    if "Traceback" not in text:
-        text = "".join(traceback.format_exception(error))
-    for number, way_out in WAYS_OUT.items():
-        reason = os.strerror(number)
-        said = [line for line in text.splitlines() if reason in line]
-        if said:
-            places = re.findall(rf"{re.escape(out)}/[^'\"]*", said[-1]) or [out]
-            complain(f"{places[-1]}: {reason}. {way_out}; the same command carries on where this run stopped.")
-            return 1
-    complain(f"the run failed; the same command carries on where it stopped.\n{text.rstrip()}")
-    return 1

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 from handstream.pipelines import output, runs, summary
 from handstream.pipelines.cli import main
-from handstream.pipelines.progress import Progress
+from handstream.pipelines.progress import ExtractionProgress
+from handstream.pipelines.runner import choose_runner
 from handstream.records.errors import InputError
 from handstream.transforms import storage
 
@@ -232,12 +233,12 @@ def test_quiet_says_nothing_when_all_is_well(clips, tmp_path, capfd):
 )
 def test_what_beam_refuses_is_wrong_usage(flags, message):
     with pytest.raises(InputError, match=message):
-        runs.choose_runner(flags)
+        choose_runner(flags)
 
 
 @pytest.mark.parametrize("name", ["DirectRunner", "directrunner", "direct", "FnApiRunner"])
 def test_the_local_runner_is_named_outright(name):
-    runner = runs.choose_runner([f"--runner={name}"])
+    runner = choose_runner([f"--runner={name}"])
     assert str(runner).startswith("FnApiRunner")
     assert runner.threads
 
@@ -259,7 +260,7 @@ def test_copies_in_different_splits_are_said():
 
 
 def test_progress_says_how_far_it_is(monkeypatch):
-    progress = Progress(sys.stderr, quiet=True, sources=4)
+    progress = ExtractionProgress(sys.stderr, True, Counter, sources=4)
     assert "looked at 2 of 4 files" in progress.line(Counter(sources=2))
     counts = Counter(sources=4, segments=3, detected=1, frames_expected=900, frames_seen=300, failed_segments=1)
     progress.line(counts)

@@ -1,0 +1,240 @@
+"""A take before any camera: who does what when, and where all hands and arms are at any time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from handstream.synthetic import contact, motion
+from handstream.synthetic.anatomy import Array, ramp, unit
+from handstream.synthetic.figure import (
+    STATURE,
+    UPPER_ARM,
+    Person,
+    Stance,
+    elbow_of,
+    forearm_direction,
+    shoulder,
+    wrist_angles,
+)
+from handstream.synthetic.gestures import Gesture
+from handstream.synthetic.mesh import rest_skeleton
+from handstream.synthetic.motion import REACH_SECONDS, HandPath, Manner, Timed
+from handstream.synthetic.pose import pose_hand
+from scipy.spatial.transform import Rotation
+
+APART = 0.92
+"""Metres between two people who face each other."""
+HANDS_BEFORE = 0.33
+"""Metres from the shoulders to where gestures are made: somebody alone stands so far behind the middle."""
+GRIP_SECONDS = 0.12
+NEAR = 0.35
+"""Metres between wrists: hands further apart cannot touch."""
+
+
+HandOf = tuple[int, bool, HandPath]
+"""Person, whether it is the right hand, and its path."""
+
+
+@dataclass(frozen=True)
+class Act:
+    """A stretch of a take that has a label."""
+
+    gesture: Gesture
+    start: float
+    end: float
+
+
+@dataclass(frozen=True, eq=False)
+class ArmPose:
+    """A hand and its arm at one moment, in the world."""
+
+    person: int
+    right: bool
+    angles: Array
+    """[21] degrees"""
+    wrist_angles: Array
+    """[2] degrees"""
+    rotation: Array
+    """[3, 3] from the hand's frame."""
+    wrist: Array
+    shoulder: Array
+    elbow: Array
+    """[3] metres"""
+    landmarks: Array
+    """[21, 3] what MediaPipe marks."""
+
+
+@dataclass(frozen=True, eq=False)
+class Performance:
+    """Who does what when."""
+
+    people: Sequence[Person]
+    acts: Sequence[Act]
+    seconds: float
+    seed: Sequence[int]
+
+    @property
+    def stances(self) -> list[Stance]:
+        if len(self.people) == 1:
+            return [Stance(np.array([0.0, 0.0, -HANDS_BEFORE]))]
+        return [Stance(np.array([side * APART / 2, 0.0, 0.0]), -90.0 * side) for side in (-1, 1)]
+
+    @cached_property
+    def resting(self) -> frozenset[tuple[int, bool]]:
+        """Hands that hang still throughout: (person, whether it is the right one)."""
+        hands = [(p, right) for p in range(len(self.people)) for right in (True, False)]
+        return frozenset(hand for hand in hands if not self._acts_of(*hand))
+
+    def _acts_of(self, p: int, right: bool) -> list[Act]:
+        person = self.people[p]
+        return [act for act in self.acts if motion.performs(act.gesture, person, right, first=p == 0)]
+
+    def label_at(self, seconds: float) -> str:
+        return next((act.gesture.name for act in self.acts if act.start <= seconds < act.end), "none")
+
+    def arms(self, times: Sequence[float] | Array) -> list[list[ArmPose]]:
+        """All arms of all people at each time (seconds from the take's start)."""
+        times = np.asarray(times, float)
+        paths = self._paths(times)
+        return [
+            self._at(t, [(p, right, path) for (p, right), path in paths.items()], times[t]) for t in range(len(times))
+        ]
+
+    def _paths(self, times: Array) -> dict[tuple[int, bool], HandPath]:
+        """The paths of all hands in the world, before they touch."""
+        rng = np.random.default_rng(self.seed)
+        pair = len(self.people) == 2
+        manner = Manner.draw(rng)
+        if pair:
+            manner = manner.of_two()
+        paths = {}
+        for p, stance in enumerate(self.stances):
+            # Two people meet at one height.
+            height = np.mean([q.shoulder_height for q in self.people])
+            middle = np.array([0.0, height, 0.0])
+            for right in (True, False):
+                timed = self._keys(p, right, np.random.default_rng([*self.seed, p, right]))
+                own = manner.at_rest() if (p, right) in self.resting else manner
+                path = motion.follow(timed, right, own, times)
+                rotation = np.einsum("ji,tjk->tik", stance.axes, path.rotation)
+                paths[p, right] = HandPath(stance.world(path.wrist + middle), rotation, path.angles)
+        return paths
+
+    def _keys(self, p: int, right: bool, rng: np.random.Generator) -> list[Timed]:
+        before, after = -2.0, self.seconds + 2.0
+        mine = self._acts_of(p, right)
+        acting = [act for act in mine if act.gesture.keys]
+        moving = len(acting) < len(mine)
+        if not mine:
+            return motion.hanging(before, after)
+        timed, free = [], before
+        for act in acting:
+            timed += motion.idle(rng, free, act.start - REACH_SECONDS, moving)
+            keys = act.gesture.keys
+            if act.gesture.people == 2:
+                keys = tuple(key.but(front=key.front + APART / 2) for key in keys)
+            timed += motion.spread_evenly(keys, act.start, act.end)
+            free = act.end + REACH_SECONDS
+        return timed + motion.idle(rng, free, after, moving)
+
+    def _at(self, t: int, hands: list[HandOf], seconds: float) -> list[ArmPose]:
+        poses = [[path.wrist[t], path.rotation[t], path.angles[t]] for _, _, path in hands]
+        for hand, pose in zip(hands, poses, strict=True):
+            pose[1] = self._within_reach(hand, pose)
+        self._touch(hands, poses, seconds)
+        arms = []
+        for hand, (wrist, rotation, angles) in zip(hands, poses, strict=True):
+            p, right, _ = hand
+            build = self.people[p].build
+            joint, elbow = self._elbow(hand, wrist, rotation)
+            bend = wrist_angles(rotation, wrist, elbow, right)
+            elbow = wrist + forearm_direction(rotation, bend, right) * build.forearm
+            posed = pose_hand(angles, bend, right, build, rest_skeleton()).moved(rotation, wrist)
+            arms.append(ArmPose(p, right, angles, bend, rotation, wrist, joint, elbow, posed.landmarks))
+        return arms
+
+    def _elbow(self, hand: HandOf, wrist: Array, rotation: Array) -> tuple[Array, Array]:
+        """(shoulder, elbow) [3] of a hand's arm."""
+        p, right, _ = hand
+        person, stance = self.people[p], self.stances[p]
+        joint = stance.world(shoulder(person, right))
+        pole = stance.turned(np.array([-0.5 if right else 0.5, -1.0, -0.35]))
+        upper = UPPER_ARM * person.stature / STATURE
+        return joint, elbow_of(joint, wrist, rotation, right, upper, person.build.forearm, pole)
+
+    def _within_reach(self, hand: HandOf, pose: list[Array]) -> Array:
+        """The hand's rotation, turned as far as the arm needs where the wrist cannot bend enough."""
+        wrist, rotation, _ = pose
+        _, elbow = self._elbow(hand, wrist, rotation)
+        able = forearm_direction(rotation, wrist_angles(rotation, wrist, elbow, hand[1]), hand[1])
+        return Rotation.align_vectors(unit(elbow - wrist), able)[0].as_matrix() @ rotation
+
+    def _touch(self, hands: list[HandOf], poses: list[list[Array]], seconds: float) -> None:
+        """Push hands apart that would pass through each other, and close fingers that grip; in place."""
+        for a in range(len(hands)):
+            for b in range(a + 1, len(hands)):
+                if np.linalg.norm(poses[a][0] - poses[b][0]) < NEAR:
+                    self._push(hands[a], poses[a], hands[b], poses[b], seconds)
+
+    def _push(
+        self,
+        hand_a: HandOf,
+        a: list[Array],
+        hand_b: HandOf,
+        b: list[Array],
+        seconds: float,
+    ) -> None:
+        act = next((act for act in self.acts if act.gesture.grip and act.start <= seconds < act.end), None)
+        self._part((hand_a, hand_b), (a, b), contact.of_palm() if act else slice(None))
+        if act is None or act.gesture.grip is None:
+            return
+        start, end = (act.start + (act.end - act.start) * share for share in act.gesture.grip)
+        closed = float(ramp(start - GRIP_SECONDS, start, seconds) * (1 - ramp(end, end + GRIP_SECONDS, seconds)))
+        if closed > 0:
+            grips = self._grips[act.start]
+            for hand, pose in ((hand_a, a), (hand_b, b)):
+                pose[2] = pose[2] + (grips[hand[0]] - pose[2]) * closed
+
+    @cached_property
+    def _grips(self) -> dict[float, list[Array]]:
+        """Act by its start: the shape [21] of each person's right hand once it grips the other's.
+
+        Hands that grip each other move together, so that one moment tells for all.
+        """
+        grips = {}
+        for act in self.acts:
+            if act.gesture.grip is None:
+                continue
+            middle = act.start + (act.end - act.start) * sum(act.gesture.grip) / 2
+            hands = [(p, right, path) for (p, right), path in self._paths(np.array([middle])).items() if right]
+            poses = [[path.wrist[0], path.rotation[0], path.angles[0]] for _, _, path in hands]
+            for hand, pose in zip(hands, poses, strict=True):
+                pose[1] = self._within_reach(hand, pose)
+            self._part(hands, poses, contact.of_palm())
+            for p, pose in enumerate(poses):
+                other = self._spheres(hands[1 - p], poses[1 - p])
+                pose[2] = contact.close_fingers(pose[2], True, self.people[p].build, pose[1], pose[0], *other)
+            grips[act.start] = [pose[2] for pose in poses]
+        return grips
+
+    def _part(self, hands: Sequence[HandOf], poses: Sequence[list[Array]], which: Array | slice) -> None:
+        """Move two hands apart, each half the way, until such spheres of theirs do not meet; in place."""
+        (ca, ra), (cb, rb) = (self._spheres(hand, pose) for hand, pose in zip(hands, poses, strict=True))
+        a, b = poses
+        # From the one to the other: where their palms look.
+        along = b[1] @ (0, 0, 1.0) - a[1] @ (0, 0, 1.0)
+        if np.linalg.norm(along) < 0.5 or along @ (cb.mean(0) - ca.mean(0)) < -0.06:
+            along = b[0] - a[0]
+        along = unit(along)
+        push = contact.separation(ca[which], ra[which], cb[which], rb[which], along)
+        a[0], b[0] = a[0] - along * push / 2, b[0] + along * push / 2
+
+    def _spheres(self, hand: HandOf, pose: list[Array]) -> tuple[Array, Array]:
+        p, right, _ = hand
+        wrist, rotation, angles = pose
+        build = self.people[p].build
+        posed = pose_hand(angles, np.zeros(2), right, build, rest_skeleton()).moved(rotation, wrist)
+        return contact.spheres(posed.joints), contact.radii(build)
