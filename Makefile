@@ -4,13 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help install test lint bench clean
+.PHONY: help install test lint bench demo clean
 
 help:
 	@echo "make install   a virtual environment in $(VENV) with everything, and MediaPipe's model in your cache"
 	@echo "make test      the tests"
 	@echo "make lint      format, style and types"
 	@echo "make bench     extraction against the loop that everyone writes (minutes)"
+	@echo "make demo      render hands, extract them and show what came out (minutes)"
 	@echo "make clean     remove what make made"
 
 # Links to each file stand in build/: a new file is installed anew.
@@ -33,5 +34,17 @@ lint: $(INSTALLED)
 bench: install
 	$(BIN)/python benchmarks/extract.py
 
+# Rendered hands instead of videos of your own; made once.
+demo/clips/manifest.csv: | install
+	rm -rf demo/clips
+	$(BIN)/handstream synth demo/clips --fps 20 --picture demo/clips.png
+
+demo: install demo/clips/manifest.csv
+	$(BIN)/handstream extract --manifest demo/clips/manifest.csv demo/out
+	$(BIN)/handstream inspect demo/out
+	@echo
+	@echo "Look at demo/clips.png and demo/clips/videos/, and at one take: $(BIN)/handstream inspect demo/out --take 1"
+	@echo "Next, with videos of your own: $(BIN)/handstream extract VIDEOS/ OUT"
+
 clean:
-	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) demo build *.egg-info .pytest_cache .mypy_cache .ruff_cache

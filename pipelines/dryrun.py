@@ -126,8 +126,11 @@ def _trial(frames: dict[Segment, int], detection: DetectionOptions) -> tuple[flo
     """(CPU seconds of all threads, seconds) that a frame takes, tried on some segments of one kind."""
     cpu, wall, seen = 0.0, 0.0, 0
     kind = next(iter(frames)).kind
-    with own_stderr():
-        landmarker = HandLandmarker(storage.read_bytes(detection.landmarker), detection.mode(kind), detection.num_hands)
+    model = storage.read_bytes(detection.landmarker)
+    with (
+        own_stderr(),
+        contextlib.closing(HandLandmarker(model, detection.mode(kind), detection.num_hands)) as landmarker,
+    ):
         for segment in list(frames)[:: -(-len(frames) // TRIALS[kind])]:
             landmarker.reset()
             pictures = _middle(segment, frames[segment], detection)
@@ -142,7 +145,6 @@ def _trial(frames: dict[Segment, int], detection: DetectionOptions) -> tuple[flo
                     seen += 1
                 cpu += time.process_time() - begun_cpu
                 wall += time.perf_counter() - begun
-        landmarker.close()
     return cpu / max(seen, 1), wall / max(seen, 1)
 
 

@@ -10,6 +10,7 @@ import os
 import shlex
 import time
 from collections import Counter
+from pathlib import Path
 from typing import TextIO
 
 import apache_beam as beam
@@ -24,6 +25,7 @@ from handstream.synthetic import ci3d, folders
 from handstream.synthetic.gestures import DEFAULT, gestures_named
 from handstream.synthetic.layouts import LAYOUTS, Layout
 from handstream.synthetic.rendering import RenderTakes
+from handstream.synthetic.sheet import ROWS, contact_sheet
 from handstream.synthetic.studio import DEFAULT_PALM
 from handstream.synthetic.takes import LIGHTS, Options, make_take, plan_takes
 from handstream.transforms import storage
@@ -82,6 +84,10 @@ def run(argv: list[str]) -> int:
     for path, data in layout.files_of_all().items():
         storage.write_bytes(out, storage.join(out, path), data)
     remove_temporaries(out)
+    if args.picture:
+        videos = [layout.video_path(take.plan, take.views[v].camera.name) for take in takes for v in layout.views(take)]
+        sheet = contact_sheet([storage.read_bytes(storage.join(out, video)) for video in videos[:ROWS]])
+        Path(args.picture).write_bytes(sheet)
     seconds = time.monotonic() - begun
     say(
         f"{frames} frames in {duration(seconds)}, {frames / seconds:.0f} a second; what is true in them: {out}/truth",
@@ -122,6 +128,7 @@ def parser() -> Parser:
     p.add_argument("--distortion", type=float, default=0.0, metavar="K1", help="of the lenses, such as -0.2 (0)")
     p.add_argument("--hard", action="store_true", help="also clenched, hidden and edge-on hands, seen from all sides")
     p.add_argument("--layout", choices=LAYOUTS, default="folders", help="folders (default), or as CI3D lies on disk")
+    p.add_argument("--picture", metavar="PNG", help="also a picture of the first clips, some frames of each")
     p.add_argument("--seed", type=int, default=0, metavar="N", help="another one gives other people and takes (0)")
     p.add_argument("--quiet", action="store_true", help="only errors")
     return p

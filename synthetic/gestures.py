@@ -85,7 +85,7 @@ class Gesture:
 
 READY = Key(out=0.08, up=-0.3, front=0.3, palm="back-down", fingers="in-up", shape="relaxed")
 """Before the belly: where a gesture begins and ends."""
-HANGING = Key(out=0.3, up=-0.56, front=0.06, palm="in", fingers="down", shape="relaxed")
+HANGING = Key(out=0.27, up=-0.6, front=0.04, palm="in", fingers="down", shape="relaxed")
 
 _RAISED = Key(out=0.1, up=-0.08)
 _LEFTMOST = Key(right=-0.18, up=-0.1, fingers="up-left")

@@ -10,7 +10,7 @@ from handstream.synthetic.camera import Camera, focal_length, look_at
 
 ARC, HARD_ARC = 30.0, 75.0
 """Degrees to either side within which cameras stand."""
-HANDS_BELOW_SHOULDERS = 0.14
+HANDS_BELOW_SHOULDERS = 0.09
 FIGURE_MIDDLE = 0.9
 """Metres above the floor: where cameras look that show whole people."""
 DEFAULT_PALM = 60.0

@@ -22,6 +22,9 @@ REACH, SPEED, FARTHEST = 0.3, 30.0, 4.0
 """How far a hand may be from where it was, in palm sizes: jitter, a second's movement, and the most. 30 palms a second
 is some 3 m/s for a palm of 0.1 m, which the hands of a gesture hardly exceed."""
 FORBIDDEN = 1e6
+JOINED = 1.2
+"""Palm sizes between the centres of two palms, below which the hands cover one another: of clasped hands the detector
+takes one for the other's side (rendered handshakes, whose truth is known)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +40,8 @@ class Track:
     world: NDArray[np.float32]
     """[n, 21, 3]"""
     log_odds: float
-    """Mean evidence of a frame of the whole track that it is a right hand."""
+    """Mean evidence of a frame that it is a right hand: of those of the whole track in which it is not joined with
+    another, where there are any."""
 
     @property
     def side(self) -> Side:
@@ -86,12 +90,24 @@ def palm_size(points: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.hypot(sides[..., 0], sides[..., 1]).max(axis=-1))
 
 
+def joined(centres: NDArray[np.float64], palms: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """[hands] which hands of a frame are so near to another that they cover one another.
+
+    Args:
+        centres: [hands, 2] of their palms; `palms` [hands] their sizes.
+    """
+    apart = np.hypot(*(centres[:, None] - centres).transpose(2, 0, 1))
+    np.fill_diagonal(apart, np.inf)
+    return (apart < JOINED * np.maximum(palms[:, None], palms)).any(axis=1)
+
+
 @dataclass(eq=False)
 class _Open:
     """A track that grows."""
 
     frames: list[int] = field(default_factory=list)
     hands: list[Hand] = field(default_factory=list)
+    alone: list[bool] = field(default_factory=list)
     centre: NDArray[np.float64] = field(default_factory=lambda: np.zeros(2))
     palm: float = 0.0
     time_us: int = 0
@@ -125,6 +141,7 @@ def follow_hands(times_us: NDArray[np.int64], hands: Sequence[Sequence[Hand]], s
         here = slice(first, first + len(seen))
         first = here.stop
         taken = _pair(alive, seen, centres[here], palms[here], time_us)
+        alone = ~joined(centres[here], palms[here])
         for j, hand in enumerate(seen):
             track = taken.get(j)
             if track is None:
@@ -133,6 +150,7 @@ def follow_hands(times_us: NDArray[np.int64], hands: Sequence[Sequence[Hand]], s
                 alive.append(track)
             track.frames.append(frame)
             track.hands.append(hand)
+            track.alone.append(bool(alone[j]))
             track.centre, track.palm, track.time_us = centres[here][j], palms[here][j], time_us
     return [_closed(track) for track in tracks]
 
@@ -161,12 +179,13 @@ def _pair(
 
 def _closed(track: _Open) -> Track:
     handedness = np.array([hand.handedness for hand in track.hands], np.float32)
+    alone = np.array(track.alone)
     return Track(
         np.array(track.frames, np.int64),
         handedness,
         np.stack([hand.landmarks for hand in track.hands]),
         np.stack([hand.world for hand in track.hands]),
-        mean_log_odds(handedness),
+        mean_log_odds(handedness[alone] if alone.any() else handedness),
     )
 
 

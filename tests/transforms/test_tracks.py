@@ -202,3 +202,14 @@ def test_by_track_those_seen_most_are_numbered_by_appearance():
 def test_one_slot_is_enough_for_one_hand_of_either_side():
     assert slots_of([track([0], 0.9)], 1, by_side=True) == [0]
     assert slots_of([track([0], 0.1)], 1, by_side=True) == [0]
+
+
+def test_joined_hands_do_not_vote_on_their_sides():
+    # Two right hands come together, are clasped (one is taken for a left one), and part again.
+    apart = [[hand(200, right=0.95), hand(200 + d, right=0.97)] for d in (300, 220, 150)]
+    clasped = [[hand(200, right=0.95), hand(260, right=0.01)]] * 8
+    first, second = follow([*apart, *clasped, *apart[::-1]])
+    assert len(first.frames) == len(second.frames) == 14
+    assert (first.side, second.side) == (Side.RIGHT, Side.RIGHT)
+    # What is never seen alone says what it can.
+    assert [one.side for one in follow(clasped)] == [Side.RIGHT, Side.LEFT]
