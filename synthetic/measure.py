@@ -108,14 +108,21 @@ def palm_width(pixels: Array) -> float:
 
 
 def match_hands(true: Sequence[TrueHand], found: Sequence[FoundHand]) -> list[tuple[int, int]]:
-    """Pairs (true, found) that are the same hand: their landmarks are a palm's width apart at most, in the mean."""
+    """Pairs (true, found) that are the same hand: their landmarks are a palm's width apart at most, in the mean.
+
+    Of a hand that is partly hidden or out of the picture those count that can be seen.
+    """
     if not true or not found:
         return []
-    cost = np.array(
-        [[np.linalg.norm(t.pixels - f.pixels, axis=1).mean() / palm_width(t.pixels) for f in found] for t in true]
-    )
+    cost = np.array([[_apart(t, f) for f in found] for t in true])
     rows, columns = linear_sum_assignment(np.minimum(cost, 10))
     return [(int(r), int(c)) for r, c in zip(rows, columns, strict=True) if cost[r, c] < 1]
+
+
+def _apart(true: TrueHand, found: FoundHand) -> float:
+    """Palm widths between two hands' landmarks, in the mean."""
+    shown = true.visible if true.visible.any() else slice(None)
+    return float(np.linalg.norm((true.pixels - found.pixels)[shown], axis=1).mean() / palm_width(true.pixels))
 
 
 Frame = tuple[Sequence[TrueHand], Sequence[FoundHand]]

@@ -11,7 +11,7 @@ import numpy as np
 from handstream.synthetic.render import Picture
 
 COLUMNS, ROWS = 6, 24
-CELL_WIDTH = 240
+CELL_WIDTH = 200
 
 
 def contact_sheet(videos: Sequence[bytes]) -> bytes:

@@ -25,6 +25,12 @@ def test_hands_are_matched_once_and_only_near():
     assert match_hands([], [found(0)]) == []
 
 
+def test_a_hand_half_out_of_the_picture_is_matched_by_the_half_that_shows():
+    half = true(0, visible=8)
+    guessed = FoundHand(np.where(half.visible[:, None], half.pixels, 500), True)
+    assert match_hands([half], [guessed]) == [(0, 0)]
+
+
 def test_scores_count_what_was_missed_wrong_and_invented():
     frames = [
         ([true(0), true(100, right=False, facing="side")], [found(3), found(102, right=True)]),
