@@ -17,6 +17,8 @@ COMMANDS = {
     "extract": ("handstream.pipelines.extract", "videos and images in, a data set of hand-landmark windows out"),
     "synth": ("handstream.pipelines.synth", "render clips of hands with known 3D, to try things with"),
     "inspect": ("handstream.pipelines.inspect", "what is in a data set"),
+    "train": ("handstream.model.training", "a gesture model from one or several data sets"),
+    "evaluate": ("handstream.model.evaluation", "how good a model is, beside what it has to beat"),
     "fetch-model": ("handstream.pipelines.landmarker_file", "bring MediaPipe's hand_landmarker.task into your cache"),
 }
 

@@ -14,8 +14,8 @@ from itertools import islice
 from handstream.pipelines import options, runs
 from handstream.pipelines.output import check_contents
 from handstream.pipelines.progress import duration
-from handstream.pipelines.runner import own_stderr
 from handstream.records.errors import printable
+from handstream.records.usage import own_stderr
 from handstream.transforms import landmarks, storage
 from handstream.transforms.clips import IMAGE, VIDEO, Clip, Segment, Source, SourceClips
 from handstream.transforms.landmarker import HandLandmarker

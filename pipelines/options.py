@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import math
 from collections import Counter
-from typing import NoReturn
 
 from apache_beam.options.pipeline_options import PipelineOptions
 from handstream.records.errors import InputError, nearest
+from handstream.records.usage import Parser
 from handstream.transforms.clips import VIDEO
 from handstream.transforms.landmarks import DetectionOptions
 from handstream.transforms.layouts import parse_layout
@@ -31,13 +31,6 @@ examples:
 The same command again carries on where it was interrupted. Flags that are not listed go to Apache Beam, such as
 --direct_num_workers 4 (default: a worker a core) or --direct_running_mode multi_processing.
 """
-
-
-class Parser(argparse.ArgumentParser):
-    """Wrong usage is an InputError, which the command prints."""
-
-    def error(self, message: str) -> NoReturn:
-        raise InputError(f"{message} (see {self.prog} --help)")
 
 
 def parser() -> Parser:

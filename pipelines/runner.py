@@ -10,7 +10,6 @@ import logging
 import os
 import re
 import signal
-import sys
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from apache_beam.runners.runner import PipelineResult, PipelineRunner, create_ru
 from handstream.pipelines.messages import complain
 from handstream.pipelines.progress import Progress
 from handstream.records.errors import InputError
+from handstream.records.usage import own_stderr
 from handstream.transforms import storage
 from handstream.transforms.tally import TALLY
 
@@ -132,27 +132,6 @@ def limit_arenas() -> None:
     os.environ["MALLOC_ARENA_MAX"] = str(ARENAS)  # for worker processes
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).mallopt(M_ARENA_MAX, ARENAS)
-
-
-@contextlib.contextmanager
-def own_stderr() -> Iterator[TextIO]:
-    """Standard error for us alone, while MediaPipe, TensorFlow Lite and Beam's workers chatter into nothing.
-
-    Their libraries write to the file descriptor itself and cannot be told not to; what matters of it is raised, too.
-    """
-    with contextlib.suppress(OSError):
-        sys.stderr.flush()
-    ours = os.fdopen(os.dup(2), "w", buffering=1)
-    with open(os.devnull, "w") as nothing:
-        os.dup2(nothing.fileno(), 2)
-        try:
-            with contextlib.redirect_stderr(nothing):
-                yield ours
-        finally:
-            os.dup2(ours.fileno(), 2)
-            # A reader that has gone is no reason to stop.
-            with contextlib.suppress(OSError):
-                ours.close()
 
 
 @contextlib.contextmanager

@@ -16,11 +16,12 @@ from typing import TextIO
 import apache_beam as beam
 from apache_beam.pvalue import PCollection
 from handstream.pipelines.messages import say
-from handstream.pipelines.options import Parser, separate
+from handstream.pipelines.options import separate
 from handstream.pipelines.output import remove_temporaries
 from handstream.pipelines.progress import Progress, duration
 from handstream.pipelines.runner import carry_out, choose_runner
 from handstream.records.errors import InputError
+from handstream.records.usage import Parser
 from handstream.synthetic import ci3d, folders
 from handstream.synthetic.gestures import DEFAULT, gestures_named
 from handstream.synthetic.layouts import LAYOUTS, Layout
