@@ -43,7 +43,7 @@ demo: install demo/clips/manifest.csv
 	$(BIN)/handstream extract --manifest demo/clips/manifest.csv demo/out
 	$(BIN)/handstream inspect demo/out
 	@echo
-	@echo "Look at demo/clips.png and demo/clips/videos/, and at one take: $(BIN)/handstream inspect demo/out --take 1"
+	@echo "Look at demo/clips.png and demo/clips/videos/, and at one take: $(BIN)/handstream inspect demo/out --take s01-wave-1"
 	@echo "Next, with videos of your own: $(BIN)/handstream extract VIDEOS/ OUT"
 
 clean:

@@ -73,7 +73,7 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     """
     flags = parser()
     ours = [option for action in flags._actions for option in action.option_strings]
-    own, beam_flags = separate(argv, ours)
+    own, beam_flags = separate(argv, ours, flags.prog)
     args = flags.parse_intermixed_args(own)
     words = args.paths
     if not words:
@@ -122,11 +122,12 @@ def _window(text: str) -> float | None:
     return seconds
 
 
-def separate(argv: list[str], ours: list[str]) -> tuple[list[str], list[str]]:
+def separate(argv: list[str], ours: list[str], prog: str) -> tuple[list[str], list[str]]:
     """(what is ours, Beam's flags as --name=value).
 
     Args:
         ours: our own flags, which win over Beam's of the same name.
+        prog: the command, to name its help.
 
     Raises:
         InputError: a flag that neither knows; names the nearest. Beam itself would swallow it.
@@ -145,7 +146,7 @@ def separate(argv: list[str], ours: list[str]) -> tuple[list[str], list[str]]:
         elif (action := known.get(name) or known.get(underscored)) is None:
             close = nearest(name, [*ours, *known])
             raise InputError(
-                f"there is no flag {name}. " + (f"Did you mean {close}?" if close else "See handstream extract --help.")
+                f"there is no flag {name}. " + (f"Did you mean {close}?" if close else f"See {prog} --help.")
             )
         elif equals:
             beam_flags.append(f"{action.option_strings[0]}={value}")

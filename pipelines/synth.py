@@ -33,6 +33,8 @@ from handstream.transforms import storage
 
 LARGEST = 4096
 MOST_VIEWS = 16
+LONGEST_SECONDS = 600
+"""Of a clip: all that is true of it is kept in memory while it is made, 0.1 MB a second and view."""
 AGAIN = "What is there is not whole: remove it, and begin again."
 EXAMPLES = """\
 examples:
@@ -62,13 +64,15 @@ def run(argv: list[str]) -> int:
         InputError: wrong usage, found before work starts.
     """
     args, beam_flags = parse(argv)
+    if not args.out:
+        raise InputError("OUT is an empty word: is a variable of your shell not set?")
     layout = Layout(args.layout, options_of(args))
     runner = choose_runner(beam_flags, "multi_processing")
     out = storage.absolute(args.out).rstrip("/") or "/"
     _check_empty(out)
     takes = [make_take(layout.options, plan) for plan in plan_takes(layout.options)]
     clips = sum(len(layout.views(take)) for take in takes)
-    frames = sum(take.frames for take in takes)
+    frames = sum(len(take.views[v].times(take.performance.seconds)) for take in takes for v in layout.views(take))
     say(f"{clips} clips of {len(takes)} takes to {out} on {runner}.", args)
     begun = time.monotonic()
 
@@ -82,13 +86,13 @@ def run(argv: list[str]) -> int:
 
     if carry_out(lambda p: build(p, out, layout), out, runner, show, AGAIN) is None:
         return 1
-    for path, data in layout.files_of_all().items():
-        storage.write_bytes(out, storage.join(out, path), data)
-    remove_temporaries(out)
     if args.picture:
         videos = [layout.video_path(take.plan, take.views[v].camera.name) for take in takes for v in layout.views(take)]
         sheet = contact_sheet([storage.read_bytes(storage.join(out, video)) for video in videos[:ROWS]])
         Path(args.picture).write_bytes(sheet)
+    for path, data in layout.files_of_all().items():
+        storage.write_bytes(out, storage.join(out, path), data)
+    remove_temporaries(out)
     seconds = time.monotonic() - begun
     say(
         f"{frames} frames in {duration(seconds)}, {frames / seconds:.0f} a second; what is true in them: {out}/truth",
@@ -100,8 +104,7 @@ def run(argv: list[str]) -> int:
 
 def _next_words(layout: str, out: str) -> str:
     if layout == "ci3d":
-        pattern = "{split}/{subject}/videos/{view}/{label} {take}.mp4"
-        return f"{shlex.quote(out + '/chi3d/train')} --layout {shlex.quote(pattern.partition('/')[2])}"
+        return f"{shlex.quote(out + '/chi3d/train')} --layout {shlex.quote(ci3d.PATTERN)}"
     return f"--manifest {shlex.quote(storage.join(out, folders.MANIFEST))}"
 
 
@@ -142,7 +145,9 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
         InputError: wrong usage.
     """
     flags = parser()
-    own, beam_flags = separate(argv, [option for action in flags._actions for option in action.option_strings])
+    own, beam_flags = separate(
+        argv, [option for action in flags._actions for option in action.option_strings], flags.prog
+    )
     return flags.parse_args(own), beam_flags
 
 
@@ -157,12 +162,14 @@ def options_of(args: argparse.Namespace) -> Options:
         raise InputError("--continuous and --layout ci3d are given: CI3D's clips hold one action each.")
     views = args.views if args.views is not None else (4 if like_ci3d else 2)
     for name, value, most in (
-        ("takes", args.takes, 10**6),
-        ("subjects", args.subjects, 10**6),
+        ("takes", args.takes, 10**4),
+        ("subjects", args.subjects, 10**4),
         ("views", views, MOST_VIEWS),
     ):
         if not 1 <= value <= most:
             raise InputError(f"--{name} {value}: 1 to {most} are wanted.")
+    if like_ci3d and (args.offsets != "0" or "," in (args.fps or "")):
+        raise InputError("--layout ci3d: its cameras run together, so that --offsets and several --fps have no place.")
     if like_ci3d and views > len(ci3d.CAMERAS):
         raise InputError(f"--views {views}: CI3D has {len(ci3d.CAMERAS)} cameras.")
     size = _size(args.size or ("900x900" if like_ci3d else "640x480"))
@@ -171,15 +178,17 @@ def options_of(args: argparse.Namespace) -> Options:
         raise InputError(f"--palm {palm:g}: 5 to {size[0] / 3:.0f} pixels are wanted, a third of the picture's width.")
     for name in ("seconds", "continuous"):
         value = getattr(args, name)
-        if value is not None and not 0.5 <= value <= 36000:
-            raise InputError(f"--{name} {value:g}: 0.5 to 36000 seconds are wanted.")
+        if value is not None and not 0.5 <= value <= LONGEST_SECONDS:
+            raise InputError(f"--{name} {value:g}: 0.5 to {LONGEST_SECONDS} seconds are wanted.")
     if args.seed < 0:
         raise InputError(f"--seed {args.seed}: 0 or more is wanted.")
     if not -0.5 <= args.distortion <= 0.5:
         raise InputError(f"--distortion {args.distortion:g}: -0.5 to 0.5 is wanted.")
+    if args.picture and not Path(args.picture).absolute().parent.is_dir():
+        raise InputError(f"--picture {args.picture}: there is no such folder.")
     length = args.continuous or args.seconds
     gestures = args.gestures.split(",") if args.gestures is not None else DEFAULT
-    return Options(
+    options = Options(
         gestures=tuple(gesture.name for gesture in gestures_named(gestures)),
         subjects=args.subjects,
         first_subject=ci3d.FIRST_SUBJECT if like_ci3d else 1,
@@ -197,6 +206,11 @@ def options_of(args: argparse.Namespace) -> Options:
         always_two=like_ci3d,
         seed=args.seed,
     )
+    if args.continuous:
+        for plan in plan_takes(options):
+            if not make_take(options, plan).performance.acts:
+                raise InputError(f"--continuous {args.continuous:g}: no gesture has room in that.")
+    return options
 
 
 def _size(text: str) -> tuple[int, int]:

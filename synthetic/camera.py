@@ -36,11 +36,19 @@ class Camera:
         return np.asarray(-self.rotation.T @ self.translation)
 
     def project(self, points: Array) -> tuple[Array, Array]:
-        """(pixels [n, 2], depths [n] in metres) of the world's points [n, 3]; below zero behind the camera."""
+        """(pixels [n, 2], depths [n] in metres) of the world's points [n, 3]; below zero behind the camera.
+
+        Pixels' edges, not their centres, have whole numbers. NaN where the lens's formula folds back what is outside
+        its field.
+        """
         p = points @ self.rotation.T + self.translation
         depth = p[:, 2]
         if any(self.distortion):
             pixels = cv2.projectPoints(p, np.zeros(3), np.zeros(3), self.matrix, np.array(self.distortion))[0][:, 0]
+            k1 = self.distortion[0]
+            if k1 < 0:  # r (1 + k1 r^2) is largest there
+                beyond = p[:, 0] ** 2 + p[:, 1] ** 2 > p[:, 2] ** 2 / (-3 * k1)
+                pixels[beyond] = np.nan
         else:
             focal, middle = self.matrix[[0, 1], [0, 1]], self.matrix[:2, 2]
             pixels = p[:, :2] / np.where(depth == 0, 1e-9, depth)[:, None] * focal + middle

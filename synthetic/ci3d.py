@@ -26,6 +26,8 @@ from handstream.synthetic.takes import Options, Take, TakePlan, make_take, plan_
 CAMERAS = ("50591643", "58860488", "60457274", "65906101")
 FIRST_SUBJECT = 2
 """CI3D's first pair of its training part is s02."""
+PATTERN = "{subject}/videos/{view}/{label} {take:[0-9]+}.mp4"
+"""A `--layout` that reads train/."""
 SHORTER = 2
 """Frames by which joints end before the video: in CI3D the video may be longer."""
 Z_UP = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
@@ -83,7 +85,8 @@ def camera_json(camera: Camera) -> bytes:
 def joints_json(take: Take) -> bytes:
     """{"joints3d_25": [people, frames, 25, 3]} on the frames of the first view, but for the last few."""
     view, performance = take.views[0], take.performance
-    frames = performance.arms(view.times(performance.seconds))[:-SHORTER]
+    frames = performance.arms(view.times(performance.seconds))
+    frames = frames[: max(len(frames) - SHORTER, 1)]
     joints = [[_joints(take, p, arms) for arms in frames] for p in range(len(performance.people))]
     return _json({"joints3d_25": (np.array(joints) @ Z_UP.T).round(6).tolist()})
 
@@ -104,9 +107,8 @@ def contact_frame(take: Take) -> int | None:
     """The frame of the first view in which two people first touch; None where they never do."""
     view = take.views[0]
     for act in take.performance.acts:
-        if act.gesture.touch is not None:
-            at = act.start + (act.end - act.start) * act.gesture.touch
-            return round((at - view.offset) * view.frames_per_second)
+        if act.gesture.people == 2:
+            return round(take.performance.first_touch(act) * view.frames_per_second)
     return None
 
 

@@ -30,6 +30,11 @@ def take_word(plan: TakePlan) -> str:
     return f"{'pair' if plan.people == 2 else 'solo'}{plan.number}"
 
 
+def take_name(plan: TakePlan) -> str:
+    """A take's name among all."""
+    return "-".join(word for word in (subject_name(plan.subject), plan.label, take_word(plan)) if word)
+
+
 def video_path(plan: TakePlan, camera: str) -> str:
     """Below OUT."""
     name = f"{subject_name(plan.subject)}_{take_word(plan)}_{camera}.mp4"
@@ -68,21 +73,24 @@ def manifest(options: Options) -> bytes:
 
 def _rows(take: Take) -> Iterator[dict[str, str]]:
     plan = take.plan
-    for view in take.views:
-        row = {
-            "path": video_path(plan, view.camera.name),
-            "label": plan.label,
-            "subject": subject_name(plan.subject),
-            "take": take_word(plan),
-            "view": view.camera.name,
-            "calibration": calibration_path(plan.subject, view.camera.name),
-        }
-        if plan.label:
-            yield row
+    # Before the last camera has started a take has not all its views.
+    first = max(view.offset for view in take.views)
+    parts = labelled_parts(take) if not plan.label else [(plan.label, 0.0, take.performance.seconds)]
+    for number, (label, start, end) in enumerate(parts, 1):
+        start = max(start, first)
+        if end <= start:
             continue
-        for number, (label, start, end) in enumerate(labelled_parts(take), 1):
-            # In a view that begins later, all is earlier.
-            start, end = max(start - view.offset, 0.0), end - view.offset
-            if end > start:
-                parts = {"label": label, "take": f"{take_word(plan)}-{number}"}
-                yield {**row, **parts, "start": f"{start:.6f}", "end": f"{end:.6f}"}
+        for view in take.views:
+            row = {
+                "path": video_path(plan, view.camera.name),
+                "label": label,
+                "subject": subject_name(plan.subject),
+                "take": take_name(plan) if plan.label else f"{take_name(plan)}-{number}",
+                "view": view.camera.name,
+                "calibration": calibration_path(plan.subject, view.camera.name),
+            }
+            if first or not plan.label:
+                row["start"] = f"{start - view.offset:.6f}"
+            if not plan.label:
+                row["end"] = f"{end - view.offset:.6f}"
+            yield row

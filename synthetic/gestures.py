@@ -59,8 +59,8 @@ def hold(key: Key) -> tuple[Key, ...]:
     return (key, key)
 
 
-MAIN, OTHER, BOTH = "main", "other", "both"
-"""Which hand of a person: the one they are used to, the other one, or both, each on its own side."""
+MAIN, BOTH = "main", "both"
+"""Which hand of a person: the one they are used to, or both, each on its own side."""
 
 
 @dataclass(frozen=True)
@@ -77,13 +77,11 @@ class Gesture:
     """2: both do the same, facing each other; the right hands, and places are meant from the middle between them."""
     grip: tuple[float, float] | None = None
     """Shares of its time between which fingers close about the other's hand."""
-    touch: float | None = None
-    """Share of its time at which two people first touch."""
     hard: bool = False
     """Hands are hidden, seen edge on or clenched: beyond what the detector finds. Not in the default set."""
 
 
-READY = Key(out=0.08, up=-0.3, front=0.3, palm="back-down", fingers="in-up", shape="relaxed")
+READY = Key(out=0.13, up=-0.3, front=0.3, palm="back-down", fingers="in-up", shape="relaxed")
 """Before the belly: where a gesture begins and ends."""
 HANGING = Key(out=0.27, up=-0.6, front=0.04, palm="in", fingers="down", shape="relaxed")
 
@@ -94,7 +92,7 @@ _CLAP = Key(out=0.13, up=-0.14, palm="in-front", fingers="up-up-front", shape="o
 _SHAKE = Key(out=0.008, up=-0.22, front=-0.06, palm="in", fingers="front-front-down", shape="grip")
 
 GESTURES = (
-    Gesture("wave", swing(3, _RAISED.but(right=-0.05, tilt=-20), _RAISED.but(right=0.05, tilt=20)), seconds=1.8),
+    Gesture("wave", swing(3, _RAISED.but(out=0.05, tilt=-20), _RAISED.but(out=0.15, tilt=20)), seconds=1.8),
     Gesture("swipe left", (_RIGHTMOST.but(at=0.0), _LEFTMOST.but(at=0.45), _LEFTMOST.but(up=-0.28)), seconds=1.0),
     Gesture("swipe right", (_LEFTMOST.but(at=0.0), _RIGHTMOST.but(at=0.45), _RIGHTMOST.but(up=-0.28)), seconds=1.0),
     Gesture("circle", circle(Key(out=0.06, up=-0.12, shape="point"), 0.09, 2), seconds=2.0),
@@ -114,7 +112,6 @@ GESTURES = (
         people=2,
         seconds=2.4,
         grip=(0.28, 0.77),
-        touch=0.3,
     ),
     Gesture(
         "high five",
@@ -126,7 +123,6 @@ GESTURES = (
         ),
         people=2,
         seconds=1.2,
-        touch=0.45,
     ),
     Gesture(
         "thumbs up", hold(Key(out=0.05, up=-0.14, palm="back-in", fingers="in-front", shape="thumb up")), still=True

@@ -131,7 +131,7 @@ Frame = tuple[Sequence[TrueHand], Sequence[FoundHand]]
 def frames_of_window(
     window: dict[str, Any], view: str, true: dict[int, list[TrueHand]], tolerance_us: int = 1000
 ) -> Iterator[Frame]:
-    """What is true and what was detected in each frame of a view.
+    """What is true and what was detected in each frame of a view, as long as the window lasts.
 
     Args:
         window: as `records.dataset.read_windows` gives it.
@@ -142,8 +142,11 @@ def frames_of_window(
     size = window["image_size"][v]
     clock = np.round(window["time"].astype(np.float64) * 1e6).astype(np.int64) + window["start_us"]
     for time_us, hands in sorted(true.items()):
+        if not clock[0] - tolerance_us <= time_us <= clock[-1] + tolerance_us:
+            continue
         t = int(np.abs(clock - time_us).argmin())
         if abs(int(clock[t]) - time_us) > tolerance_us:
+            yield hands, []  # a frame that was lost: what was to be seen in it was missed
             continue
         seen = np.flatnonzero(window["state"][t, v] == State.SEEN)
         landmarks = window["hand_landmarks"][t, v, :, :, :2] * size

@@ -6,15 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from handstream.synthetic.anatomy import Array, unit
+from handstream.synthetic.anatomy import Array, ramp, unit
 from handstream.synthetic.figure import Person
 from handstream.synthetic.gestures import BOTH, HANGING, MAIN, READY, Gesture, Key
 from handstream.synthetic.pose import ANGLES, SHAPES, within_limits
 from numpy.typing import ArrayLike
 from scipy.interpolate import PchipInterpolator
+from scipy.spatial.transform import Rotation, Slerp
 
 REACH_SECONDS = 0.6
 """From where hands rest to where a gesture begins."""
+LEAN_OF_DRIFT = 7.0
+"""Radians that a hand leans for a metre of drift."""
 _WORDS = {
     "up": (0, 1, 0),
     "down": (0, -1, 0),
@@ -101,7 +104,8 @@ class HandPath:
 def follow(timed: Sequence[Timed], right: bool, manner: Manner, times: ArrayLike) -> HandPath:
     """Where a hand is at times (seconds), through its keys.
 
-    The curve is monotone between keys (PCHIP), so that it does not overshoot: a hand slows down where it turns.
+    Places and shapes are monotone between keys (PCHIP), so that they do not overshoot: a hand slows down where it turns
+    back. Turns take the shortest way (Slerp).
     """
     times = np.asarray(times, float)
     at = np.array([t.seconds for t in timed])
@@ -109,27 +113,38 @@ def follow(timed: Sequence[Timed], right: bool, manner: Manner, times: ArrayLike
     rows = np.stack([_row(key, right) for key in keys])
     middle = rows[:, :3].mean(0)
     rows[:, :3] = middle + (rows[:, :3] - middle) * manner.swing
-    values = PchipInterpolator(at, rows)(np.clip(times, at[0], at[-1]))
+    within = np.clip(times, at[0], at[-1])
+    values = PchipInterpolator(at, rows)(within)
     amplitude, frequency, phase = manner.drift
     drift = amplitude * np.sin(2 * np.pi * frequency * times[:, None] + phase)
-    wrist = values[:, :3] + manner.offset + drift
     # Drift of the place goes with some of the direction: a hand held up is never quite still.
-    lean = np.radians(manner.lean + 400 * drift)
-    palm, fingers = (v + np.cross(lean, v) for v in (values[:, 3:6], values[:, 6:9]))
-    return HandPath(wrist, hand_rotation(palm, fingers), within_limits(values[:, 9:] + manner.shape))
+    lean = Rotation.from_rotvec(np.radians(manner.lean) + LEAN_OF_DRIFT * drift)
+    turns = Slerp(at, Rotation.from_matrix(np.stack([key_rotation(key, right) for key in keys])))
+    rotation = lean * turns(_eased(at, within))
+    wrist = values[:, :3] + manner.offset + drift
+    return HandPath(wrist, rotation.as_matrix(), within_limits(values[:, 3:] + manner.shape))
+
+
+def _eased(at: Array, times: Array) -> Array:
+    """Times at which turns are read, so that they begin and end gently at each key."""
+    left = np.clip(np.searchsorted(at, times, "right") - 1, 0, len(at) - 2)
+    span = at[left + 1] - at[left]
+    return at[left] + span * ramp(0, 1, (times - at[left]) / span)
 
 
 def _row(key: Key, right: bool) -> Array:
-    """[3 + 3 + 3 + 21]: place, palm, fingers, shape."""
+    """[3 + 21]: place and shape."""
     side = -1 if right else 1
-    palm, fingers = direction(key.palm, right), direction(key.fingers, right)
-    outward = direction("out", right)
+    return np.concatenate([(side * key.out - key.right, key.up, key.front), SHAPES[key.shape]])
+
+
+def key_rotation(key: Key, right: bool) -> Array:
+    """[3, 3] from the hand's frame to the person's."""
+    palm, fingers, outward = (direction(words, right) for words in (key.palm, key.fingers, "out"))
     outward = unit(outward - palm * (outward @ palm))
     fingers = unit(fingers - palm * (fingers @ palm))
     lean = np.radians(key.tilt)
-    fingers = fingers * np.cos(lean) + unit(outward - fingers * (outward @ fingers)) * np.sin(lean)
-    place = (side * key.out - key.right, key.up, key.front)
-    return np.concatenate([place, palm, fingers, SHAPES[key.shape]])
+    return hand_rotation(palm, fingers * np.cos(lean) + unit(outward - fingers * (outward @ fingers)) * np.sin(lean))
 
 
 def hand_rotation(palm: Array, fingers: Array) -> Array:
@@ -169,7 +184,7 @@ def idle(rng: np.random.Generator, start: float, end: float, moving: bool) -> li
         key = READY
         if moving:
             key = READY.but(
-                out=float(rng.uniform(0.06, 0.2)),
+                out=float(rng.uniform(0.14, 0.24)),
                 up=float(rng.uniform(-0.32, -0.08)),
                 front=float(rng.uniform(0.26, 0.38)),
                 palm=str(rng.choice(["back", "back-down", "back-in", "down-back-in"])),

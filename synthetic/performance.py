@@ -23,13 +23,18 @@ from handstream.synthetic.gestures import Gesture
 from handstream.synthetic.mesh import rest_skeleton
 from handstream.synthetic.motion import REACH_SECONDS, HandPath, Manner, Timed
 from handstream.synthetic.pose import pose_hand
-from scipy.spatial.transform import Rotation
+from scipy.spatial.transform import Rotation, Slerp
 
 APART = 0.92
 """Metres between two people who face each other."""
 HANDS_BEFORE = 0.33
 """Metres from the shoulders to where gestures are made: somebody alone stands so far behind the middle."""
 GRIP_SECONDS = 0.12
+PALMS_FACE, CROSSED = 0.5, 0.06
+"""By eye: palms whose directions differ by more than the first (a length) face each other, unless hands have crossed by
+more than the second, in metres."""
+MANNER = 99
+"""Tells the random numbers of the manner from those of hands."""
 NEAR = 0.35
 """Metres between wrists: hands further apart cannot touch."""
 
@@ -68,6 +73,16 @@ class ArmPose:
 
 
 @dataclass(frozen=True, eq=False)
+class Grip:
+    """A hand that grips another."""
+
+    rotation: Array
+    """[3, 3] from the hand's frame."""
+    angles: Array
+    """[21] degrees"""
+
+
+@dataclass(frozen=True, eq=False)
 class Performance:
     """Who does what when."""
 
@@ -75,8 +90,10 @@ class Performance:
     acts: Sequence[Act]
     seconds: float
     seed: Sequence[int]
+    restless: bool = False
+    """Whether hands move about idly between what they do."""
 
-    @property
+    @cached_property
     def stances(self) -> list[Stance]:
         if len(self.people) == 1:
             return [Stance(np.array([0.0, 0.0, -HANDS_BEFORE]))]
@@ -105,10 +122,8 @@ class Performance:
 
     def _paths(self, times: Array) -> dict[tuple[int, bool], HandPath]:
         """The paths of all hands in the world, before they touch."""
-        rng = np.random.default_rng(self.seed)
-        pair = len(self.people) == 2
-        manner = Manner.draw(rng)
-        if pair:
+        manner = Manner.draw(np.random.default_rng([*self.seed, MANNER]))
+        if any(act.gesture.people == 2 for act in self.acts):
             manner = manner.of_two()
         paths = {}
         for p, stance in enumerate(self.stances):
@@ -127,7 +142,7 @@ class Performance:
         before, after = -2.0, self.seconds + 2.0
         mine = self._acts_of(p, right)
         acting = [act for act in mine if act.gesture.keys]
-        moving = len(acting) < len(mine)
+        moving = self.restless or len(acting) < len(mine)
         if not mine:
             return motion.hanging(before, after)
         timed, free = [], before
@@ -179,31 +194,25 @@ class Performance:
                 if np.linalg.norm(poses[a][0] - poses[b][0]) < NEAR:
                     self._push(hands[a], poses[a], hands[b], poses[b], seconds)
 
-    def _push(
-        self,
-        hand_a: HandOf,
-        a: list[Array],
-        hand_b: HandOf,
-        b: list[Array],
-        seconds: float,
-    ) -> None:
+    def _push(self, hand_a: HandOf, a: list[Array], hand_b: HandOf, b: list[Array], seconds: float) -> None:
         act = next((act for act in self.acts if act.gesture.grip and act.start <= seconds < act.end), None)
-        self._part((hand_a, hand_b), (a, b), contact.of_palm() if act else slice(None))
-        if act is None or act.gesture.grip is None:
-            return
-        start, end = (act.start + (act.end - act.start) * share for share in act.gesture.grip)
-        closed = float(ramp(start - GRIP_SECONDS, start, seconds) * (1 - ramp(end, end + GRIP_SECONDS, seconds)))
-        if closed > 0:
-            grips = self._grips[act.start]
+        closed = 0.0
+        if act is not None and act.gesture.grip is not None and hand_a[1] and hand_b[1]:
+            start, end = (act.start + (act.end - act.start) * share for share in act.gesture.grip)
+            closed = float(ramp(start - GRIP_SECONDS, start, seconds) * (1 - ramp(end, end + GRIP_SECONDS, seconds)))
+        if act is not None and closed > 0:
+            # Hands that grip each other keep the pose in which they do.
             for hand, pose in ((hand_a, a), (hand_b, b)):
-                pose[2] = pose[2] + (grips[hand[0]] - pose[2]) * closed
+                grip = self._grips[act.start][hand[0]]
+                between = Slerp([0, 1], Rotation.from_matrix(np.stack([pose[1], grip.rotation])))
+                pose[1] = between(closed).as_matrix()
+                pose[2] = pose[2] + (grip.angles - pose[2]) * closed
+        along, apart = self._separation((hand_a, hand_b), (a, b), slice(None))
+        a[0], b[0] = a[0] - along * apart / 2, b[0] + along * apart / 2
 
     @cached_property
-    def _grips(self) -> dict[float, list[Array]]:
-        """Act by its start: the shape [21] of each person's right hand once it grips the other's.
-
-        Hands that grip each other move together, so that one moment tells for all.
-        """
+    def _grips(self) -> dict[float, list[Grip]]:
+        """Act by its start: how each person's right hand grips the other's."""
         grips = {}
         for act in self.acts:
             if act.gesture.grip is None:
@@ -213,24 +222,41 @@ class Performance:
             poses = [[path.wrist[0], path.rotation[0], path.angles[0]] for _, _, path in hands]
             for hand, pose in zip(hands, poses, strict=True):
                 pose[1] = self._within_reach(hand, pose)
-            self._part(hands, poses, contact.of_palm())
+            along, apart = self._separation(hands, poses, contact.of_palm())
+            for sign, pose in zip((-1, 1), poses, strict=True):
+                pose[0] = pose[0] + sign * along * apart / 2
             for p, pose in enumerate(poses):
                 other = self._spheres(hands[1 - p], poses[1 - p])
                 pose[2] = contact.close_fingers(pose[2], True, self.people[p].build, pose[1], pose[0], *other)
-            grips[act.start] = [pose[2] for pose in poses]
+            grips[act.start] = [Grip(rotation, angles) for _, rotation, angles in poses]
         return grips
 
-    def _part(self, hands: Sequence[HandOf], poses: Sequence[list[Array]], which: Array | slice) -> None:
-        """Move two hands apart, each half the way, until such spheres of theirs do not meet; in place."""
+    def _separation(
+        self, hands: Sequence[HandOf], poses: Sequence[list[Array]], which: Array | slice
+    ) -> tuple[Array, float]:
+        """(direction [3] from the first hand to the second, metres that they have to go apart along it so that such
+        spheres of theirs do not meet).
+        """
         (ca, ra), (cb, rb) = (self._spheres(hand, pose) for hand, pose in zip(hands, poses, strict=True))
         a, b = poses
         # From the one to the other: where their palms look.
         along = b[1] @ (0, 0, 1.0) - a[1] @ (0, 0, 1.0)
-        if np.linalg.norm(along) < 0.5 or along @ (cb.mean(0) - ca.mean(0)) < -0.06:
+        if np.linalg.norm(along) < PALMS_FACE or along @ (cb.mean(0) - ca.mean(0)) < -CROSSED:
             along = b[0] - a[0]
         along = unit(along)
-        push = contact.separation(ca[which], ra[which], cb[which], rb[which], along)
-        a[0], b[0] = a[0] - along * push / 2, b[0] + along * push / 2
+        return along, contact.separation(ca[which], ra[which], cb[which], rb[which], along)
+
+    def first_touch(self, act: Act) -> float:
+        """Seconds at which the right hands of two people first touch in an act."""
+        times = np.arange(act.start, act.end, 1 / 200)
+        paths = [(p, right, path) for (p, right), path in self._paths(times).items() if right]
+        for t, seconds in enumerate(times):
+            poses = [[path.wrist[t], path.rotation[t], path.angles[t]] for _, _, path in paths]
+            for hand, pose in zip(paths, poses, strict=True):
+                pose[1] = self._within_reach(hand, pose)
+            if self._separation(paths, poses, slice(None))[1] > 0:
+                return float(seconds)
+        return act.end
 
     def _spheres(self, hand: HandOf, pose: list[Array]) -> tuple[Array, Array]:
         p, right, _ = hand

@@ -49,7 +49,6 @@ SHAPES = {
     "spread": shape(0, 4, 3, (18, -6, 0, 3, 3), index=(0, 9, 4, 3), ring=(0, -6, 4, 3), little=(0, -12, 4, 3)),
     "relaxed": shape(22, 30, 16, (-8, 0, 10, 12, 15)),
     "half": shape(45, 50, 28, (-12, 5, 10, 15, 20)),
-    "curled": shape(62, 62, 35, (-8, 4, 5, 15, 15)),
     "fist": shape(*_FIST, _FIST_THUMB),
     "point": shape(*_FIST, _FIST_THUMB, index=(5, 0, 8, 4)),
     "thumb up": shape(*_FIST, (15, -25, -15, 0, -10)),

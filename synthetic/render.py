@@ -23,6 +23,8 @@ NEAREST = 0.05
 SHADOW_CELL = 0.006
 """Metres a cell of the map of shadows."""
 SUBPIXEL_BITS = 4
+OUTSIDE = 0.2
+"""Pixels: a centre that lies so far outside a triangle is not in it. Slivers seen edge on leave gaps at less."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,11 +33,11 @@ class Texture:
 
     place: NDArray[np.float32]
     """[n, 2] pixels in both pictures."""
-    front_share: NDArray[np.float32]
+    dorsal_share: NDArray[np.float32]
     """[n] in [0, 1]"""
-    front: NDArray[np.float32]
-    back: NDArray[np.float32]
-    """[height, width, 3] RGB in [0, 1]"""
+    dorsal: NDArray[np.float32]
+    palmar: NDArray[np.float32]
+    """[height, width, 3] RGB in [0, 1], of the back of the hand and of the palm."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +127,7 @@ def _attributes(surface: Surface, depth: Array, light: Light, to_eye: Array) -> 
     if isinstance(surface.colour, Texture):
         attributes[:, SHINE] = 0.1 * np.clip(normals @ unit(unit(light.sun) + to_eye), 0, 1) ** 24
         attributes[:, PLACE_X : PLACE_Y + 1] = surface.colour.place
-        attributes[:, SHARE] = surface.colour.front_share
+        attributes[:, SHARE] = surface.colour.dorsal_share
     attributes[:, DEPTH] = depth
     return attributes
 
@@ -159,6 +161,11 @@ def draw(picture: Picture, surfaces: list[Surface], camera: Camera, behind: Dept
         return result
     seen = corners[ids[rows, columns]]
     weights = _barycentric(uv - (x0, y0), seen, rows, columns)
+    kept = _covered(ids, uv - (x0, y0), corners, rows, columns)
+    rows, columns, seen = rows[kept], columns[kept], seen[kept]
+    weights = [np.clip(weight[kept], 0, 1) for weight in weights]
+    total = np.add.reduce(weights)
+    weights = [weight / total for weight in weights]
     at = np.zeros((len(rows), attributes.shape[1]), np.float32)
     for k, weight in enumerate(weights):
         at += attributes[seen[:, k]] * weight[:, None]
@@ -195,9 +202,7 @@ def _paint(
     low, high = np.minimum.reduce, np.maximum.reduce
     x_low, x_high, y_low, y_high = low((ax, bx, cx)), high((ax, bx, cx)), low((ay, by, cy)), high((ay, by, cy))
     inside = (x_high > 0) & (x_low < camera.width) & (y_high > 0) & (y_low < camera.height)
-    # A distorting lens folds what is far outside its field back in: no triangle is as large as the picture.
-    small = (x_high - x_low < camera.width) & (y_high - y_low < camera.height)
-    keep = np.flatnonzero((area < 0) & inside & small)
+    keep = np.flatnonzero((area < 0) & inside)
     if not len(keep):
         return np.full((1, 1), -1, np.int32), (0, 0), corners
     x0, y0 = max(int(x_low[keep].min()) - 1, 0), max(int(y_low[keep].min()) - 1, 0)
@@ -205,24 +210,46 @@ def _paint(
     keep = keep[np.argsort(-depth[corners[keep]].sum(1), kind="stable")]
     corners = corners[keep]
     ids = np.full((y1 - y0, x1 - x0), -1, np.int32)
-    places = np.round((uv[corners] - (x0, y0)) * (1 << SUBPIXEL_BITS)).astype(np.int32)
+    # To OpenCV whole numbers are the centres of pixels.
+    places = np.round((uv[corners] - (x0 + 0.5, y0 + 0.5)) * (1 << SUBPIXEL_BITS)).astype(np.int32)
     for i, triangle in enumerate(places):
         cv2.fillConvexPoly(ids, triangle, i, cv2.LINE_8, SUBPIXEL_BITS)
     return ids, (x0, y0), corners
 
 
+def _covered(
+    ids: NDArray[np.int32], uv: Array, corners: Triangles, rows: NDArray[np.int64], columns: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Which painted pixels have their centre in a triangle. OpenCV paints outlines, too: a silhouette grows by them."""
+    kept = np.ones(len(rows), bool)
+    padded = np.pad(ids, 1, constant_values=-1)
+    unsure = np.flatnonzero(cv2.dilate((ids < 0).astype(np.uint8), np.ones((3, 3), np.uint8))[rows, columns])
+    inside = np.zeros(len(unsure), bool)
+    p = np.stack([columns[unsure], rows[unsure]], 1) + 0.5
+    # Its own triangle, or one that a neighbour shows.
+    for row, column in np.ndindex(3, 3):
+        near = padded[rows[unsure] + row, columns[unsure] + column]
+        a, b, c = (uv[corners[near, k]] for k in range(3))
+        # Distances to the three edges, below zero outside.
+        edges = ((a, b), (b, c), (c, a))
+        across = [((q - s)[:, 0] * (p - s)[:, 1] - (q - s)[:, 1] * (p - s)[:, 0], q - s) for s, q in edges]
+        distances = [-d / np.maximum(np.hypot(*e.T), 1e-6) for d, e in across]
+        inside |= (near >= 0) & (np.minimum.reduce(distances) > -OUTSIDE)
+    kept[unsure] = inside
+    return kept
+
+
 def _barycentric(
     uv: Array, corners: Triangles, rows: NDArray[np.int64], columns: NDArray[np.int64]
 ) -> list[NDArray[np.float32]]:
-    """Weights of the three corners [n, 3] of the triangle in each pixel."""
-    p = np.stack([columns, rows], 1).astype(np.float32)
+    """Weights of the three corners [n, 3] of the triangle at each pixel's centre; below zero outside it."""
+    p = np.stack([columns, rows], 1).astype(np.float32) + np.float32(0.5)
     uv = uv.astype(np.float32)
     a, b, c = (uv[corners[:, k]] - p for k in range(3))
     ab, ac = b - a, c - a
     area = ab[:, 0] * ac[:, 1] - ab[:, 1] * ac[:, 0]
-    # A pixel on the edge of a painted triangle may lie outside it.
-    wa = np.clip((b[:, 0] * c[:, 1] - b[:, 1] * c[:, 0]) / area, 0, 1)
-    wb = np.minimum(np.clip((c[:, 0] * a[:, 1] - c[:, 1] * a[:, 0]) / area, 0, 1), 1 - wa)
+    wa = (b[:, 0] * c[:, 1] - b[:, 1] * c[:, 0]) / area
+    wb = (c[:, 0] * a[:, 1] - c[:, 1] * a[:, 0]) / area
     return [wa, wb, 1 - wa - wb]
 
 
@@ -230,8 +257,8 @@ def _albedo(colour: Texture | tuple[float, float, float], at: NDArray[np.float32
     """RGB [n, 3] in [0, 1] without light."""
     if not isinstance(colour, Texture):
         return np.broadcast_to(np.array(colour, np.float32), (len(at), 3))
-    front, back = (_sample(im, at[:, PLACE_X], at[:, PLACE_Y]) for im in (colour.front, colour.back))
-    return back + (front - back) * at[:, SHARE, None]
+    dorsal, palmar = (_sample(im, at[:, PLACE_X], at[:, PLACE_Y]) for im in (colour.dorsal, colour.palmar))
+    return palmar + (dorsal - palmar) * at[:, SHARE, None]
 
 
 def _sample(picture: NDArray[np.float32], x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.float32]:

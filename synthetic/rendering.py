@@ -18,7 +18,7 @@ from handstream.transforms import storage
 def render_view(take: Take, number: int, rows: list[dict[str, object]]) -> Iterator[Picture]:
     """The pictures of one view of a take; the truth about each is added to `rows`."""
     view = take.views[number]
-    frames = film(take.performance, view, (*take.seed, number), take.exposure, take.light)
+    frames = film(take.performance, view, (*take.seed, number), take.exposure, take.light, take.room(number))
     for frame, (picture, hands) in enumerate(frames):
         rows += truth.rows_of(take, view, frame, hands)
         yield picture

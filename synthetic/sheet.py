@@ -24,9 +24,13 @@ def contact_sheet(videos: Sequence[bytes]) -> bytes:
 
 
 def _row(video: bytes) -> Picture:
+    cells = {}
     with av.open(io.BytesIO(video), "r") as file:
-        frames = [frame.to_ndarray(format="rgb24") for frame in file.decode(video=0)]
-    chosen = [frames[i] for i in np.linspace(0, len(frames) - 1, COLUMNS + 2).round().astype(int)[1:-1]]
-    height = round(frames[0].shape[0] * CELL_WIDTH / frames[0].shape[1])
-    cells = [cv2.resize(frame, (CELL_WIDTH, height), interpolation=cv2.INTER_AREA) for frame in chosen]
-    return np.concatenate(cells, axis=1)
+        last = file.streams.video[0].frames - 1
+        chosen = set(np.linspace(0, last, COLUMNS + 2).round().astype(int)[1:-1].tolist())
+        for number, frame in enumerate(file.decode(video=0)):
+            if number in chosen:
+                height = round(frame.height * CELL_WIDTH / frame.width)
+                picture = frame.to_ndarray(format="rgb24")
+                cells[number] = cv2.resize(picture, (CELL_WIDTH, height), interpolation=cv2.INTER_AREA)
+    return np.concatenate([cells[number] for number in sorted(cells)], axis=1)

@@ -18,8 +18,6 @@ from numpy.typing import NDArray
 
 MIDDLE = np.array([0.0, 1.25, 0.0])
 """About where hands are, of the world."""
-BURIED = 0.03
-"""Metres: a landmark lies within the flesh, so far at most behind the skin of its own finger."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,13 +54,16 @@ def texture(person: Person, rest: RestHand) -> Texture:
 
 
 def film(
-    performance: Performance, view: View, seed: Sequence[int], exposure: Exposure, light: Light
+    performance: Performance, view: View, seed: Sequence[int], exposure: Exposure, light: Light, room: Sequence[int]
 ) -> Iterator[tuple[Picture, list[SeenHand]]]:
-    """The frames of a take in a view: a picture (RGB), and the truth about all hands, in it or not."""
+    """The frames of a take in a view: a picture (RGB), and the truth about all hands, in it or not.
+
+    Args:
+        seed: of the grain; `room` of the wall behind.
+    """
     camera, people = view.camera, performance.people
-    rng = np.random.default_rng(seed)
-    still = background(camera.width, camera.height, rng)
-    lens = Lens(camera.width, camera.height, exposure, rng)
+    still = background(camera.width, camera.height, np.random.default_rng(room))
+    lens = Lens(camera.width, camera.height, exposure, np.random.default_rng(seed))
     bodies = [part for person, stance in zip(people, performance.stances, strict=True) for part in body(person, stance)]
     rest = rest_hand(cell_for(camera.matrix[0, 0] / float(np.linalg.norm(camera.centre - MIDDLE))))
     covers = [texture(person, rest) for person in people]
@@ -107,5 +108,5 @@ def _seen(arm: ArmPose, number: int, depths: Depths, camera: Camera) -> SeenHand
     column, row = np.floor(np.where(visible[:, None], pixels, 0)).astype(int).T
     own = depths.owner[row, column] == number
     # At a hand's very edge the pixel of a landmark may be the wall's.
-    visible &= own | (depths.metres[row, column] > depth - BURIED)
+    visible &= own | (depths.metres[row, column] > depth)
     return SeenHand(arm, pixels, visible)

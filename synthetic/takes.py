@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from handstream.synthetic.camera import Camera
@@ -58,7 +58,7 @@ class Options:
 
     @property
     def names(self) -> tuple[str, ...]:
-        return (*self.gestures, *(name for name in HARD if self.hard and name not in self.gestures))
+        return (*self.gestures, *(HARD if self.hard and self.gestures == DEFAULT else ()))
 
 
 @dataclass(frozen=True)
@@ -83,11 +83,11 @@ class Take:
     views: list[View]
     exposure: Exposure
     light: Light
-    seed: tuple[int, ...] = field(default=())
+    seed: tuple[int, ...]
 
-    @property
-    def frames(self) -> int:
-        return sum(len(view.times(self.performance.seconds)) for view in self.views)
+    def room(self, view: int) -> tuple[int, ...]:
+        """The seed of the wall that a view sees: that of the session, in which cameras stand still."""
+        return (self.seed[0], self.plan.subject, view)
 
 
 def subject_name(subject: int) -> str:
@@ -134,7 +134,7 @@ def make_take(options: Options, plan: TakePlan) -> Take:
         (gesture,) = gestures_named([plan.label])
         acts = [_act(gesture, seconds, people[0], rng)]
     performing = people if options.always_two or plan.people == 2 else people[:1]
-    performance = Performance(performing, acts, seconds, seed)
+    performance = Performance(performing, acts, seconds, seed, restless=options.continuous is not None)
     rates, offsets = (values * (len(cameras) // len(values)) for values in (options.frames_per_second, options.offsets))
     views = [View(*each) for each in zip(cameras, rates, offsets, strict=True)]
     return Take(plan, performance, views, LIGHTS[options.light], light, seed)

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from handstream.synthetic.anatomy import JOINTS
-from handstream.synthetic.folders import take_word
+from handstream.synthetic.folders import take_name
 from handstream.synthetic.measure import TrueHand, facing
 from handstream.synthetic.stage import SeenHand, View
 from handstream.synthetic.takes import Take, subject_name
@@ -41,7 +41,7 @@ def rows_of(take: Take, view: View, frame: int, hands: list[SeenHand]) -> Iterat
         landmarks = hand.arm.landmarks
         yield {
             "subject": subject_name(take.plan.subject),
-            "take": take_word(take.plan),
+            "take": take_name(take.plan),
             "view": view.camera.name,
             "frame": frame,
             "time_us": round(at * 1e6),

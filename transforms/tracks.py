@@ -22,6 +22,8 @@ REACH, SPEED, FARTHEST = 0.3, 30.0, 4.0
 """How far a hand may be from where it was, in palm sizes: jitter, a second's movement, and the most. 30 palms a second
 is some 3 m/s for a palm of 0.1 m, which the hands of a gesture hardly exceed."""
 FORBIDDEN = 1e6
+LEAST_ALONE = 5
+"""Frames in which a hand is not joined with another, from which on they alone tell its side: single labels flicker."""
 JOINED = 1.2
 """Palm sizes between the centres of two palms, below which the hands cover one another: of clasped hands the detector
 takes one for the other's side (rendered handshakes, whose truth is known)."""
@@ -41,7 +43,7 @@ class Track:
     """[n, 21, 3]"""
     log_odds: float
     """Mean evidence of a frame that it is a right hand: of those of the whole track in which it is not joined with
-    another, where there are any."""
+    another, where there are some."""
 
     @property
     def side(self) -> Side:
@@ -185,7 +187,7 @@ def _closed(track: _Open) -> Track:
         handedness,
         np.stack([hand.landmarks for hand in track.hands]),
         np.stack([hand.world for hand in track.hands]),
-        mean_log_odds(handedness[alone] if alone.any() else handedness),
+        mean_log_odds(handedness[alone] if alone.sum() >= LEAST_ALONE else handedness),
     )
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 from pathlib import Path
 
+import cv2
 import pytest
 from handstream.pipelines.cli import main
 from handstream.records.dataset import SPLITS, load_dataset, read_windows
@@ -31,7 +33,8 @@ def digests(folder: Path) -> dict[str, str]:
 
 def test_the_same_files_on_any_number_of_workers(tmp_path):
     assert synth(tmp_path / "a", *TINY, *THREADS, "--direct_num_workers", "1") == 0
-    assert synth(tmp_path / "b", *TINY, "--direct_num_workers", "2") == 0
+    assert synth(tmp_path / "b", *TINY, "--direct_num_workers", "2", "--picture", str(tmp_path / "b.png")) == 0
+    assert cv2.imread(str(tmp_path / "b.png")).shape == (8 * 150, 6 * 200, 3)
     first = digests(tmp_path / "a")
     assert first == digests(tmp_path / "b")
     assert len([name for name in first if name.endswith(".mp4")]) == 8
@@ -52,8 +55,8 @@ def test_what_is_rendered_is_found_where_it_is(waves, landmarker):
     assert main(["extract", "--manifest", str(clips / "manifest.csv"), str(out), "--quiet"]) == 0
     windows = [w for split in SPLITS for w in read_windows(load_dataset(str(out)), split)]
     assert sorted((w["label"], w["subject"], w["take"]) for w in windows) == [
-        ("wave", "s01", "1"),
-        ("zoom", "s01", "1"),
+        ("wave", "s01", "s01-wave-1"),
+        ("zoom", "s01", "s01-zoom-1"),
     ]
     for window in windows:
         assert window["views"] == ["cam0", "cam1"]
@@ -83,14 +86,18 @@ def test_a_continuous_clip_is_cut_by_its_manifest(tmp_path, landmarker):
     assert len(labels) >= 3
 
 
-def test_ci3ds_folders_are_read_by_a_layout(tmp_path):
-    flags = ("--gestures", "handshake", "--subjects", "2", "--seconds", "0.5", "--size", "200x200", "--palm", "15")
-    assert synth(tmp_path / "clips", "--layout", "ci3d", *flags, "--fps", "10", *THREADS) == 0
+def test_ci3ds_folders_are_read_by_the_layout_that_is_named(tmp_path, capsys):
+    flags = ("--gestures", "high five", "--subjects", "2", "--seconds", "0.5", "--size", "200x200", "--palm", "15")
+    assert main(["synth", str(tmp_path / "clips"), "--layout", "ci3d", *flags, "--fps", "10", *THREADS]) == 0
+    words = shlex.split(capsys.readouterr().err.partition("next: ")[2])
     base = tmp_path / "clips" / "chi3d"
-    assert (base / "train/s02/videos/65906101/Handshake 1.mp4").exists()
-    assert (base / "test/s03/camera_parameters/Handshake 1.json").exists()
-    pattern = "{subject}/videos/{view}/{label} {take:[0-9]+}.mp4"
-    assert main(["extract", str(base / "train"), str(tmp_path / "out"), "--layout", pattern, "--dry-run"]) == 0
+    assert (base / "train/s02/videos/65906101/High five 1.mp4").exists()
+    assert (base / "test/s03/camera_parameters/High five 1.json").exists()
+    assert words[:2] == ["handstream", "extract"]
+    assert main([*words[1:-1], str(tmp_path / "out"), "--dry-run"]) == 0
+    said = capsys.readouterr().out
+    assert "High five" in said
+    assert "65906101" in said
 
 
 WRONG = {
@@ -100,11 +107,14 @@ WRONG = {
     "even numbers": ("--size", "641x480"),
     "width and height": ("--size", "640"),
     "a third of the picture": ("--palm", "600"),
-    "0.5 to 36000": ("--seconds", "nan"),
+    "0.5 to 600 seconds": ("--seconds", "nan"),
     "3 numbers for 2 views": ("--fps", "30,25,20"),
     "a number, or one a view": ("--offsets", "soon"),
     "0 to 1.8": ("--offsets", "1.9"),
     "CI3D has 4 cameras": ("--layout", "ci3d", "--views", "5"),
+    "its cameras run together": ("--layout", "ci3d", "--fps", "50,25,50,50"),
+    "no gesture has room": ("--continuous", "1"),
+    "there is no such folder": ("--picture", "nowhere/clips.png"),
     "CI3D's clips hold one": ("--layout", "ci3d", "--continuous", "60"),
     "there is no flag --gesture": ("--gesture", "wave"),
 }

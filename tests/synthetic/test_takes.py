@@ -49,7 +49,6 @@ def test_views_start_and_sample_as_asked():
     assert (len(first), len(second)) == (60, 35)
     assert second[0] == 0.25
     assert np.diff(second) == pytest.approx(0.05)
-    assert take.frames == 95
 
 
 def test_parts_of_a_continuous_take_cover_it_and_name_each_gesture():
@@ -85,18 +84,27 @@ def test_parts_in_a_later_view_are_earlier_in_its_video():
     by_take = {}
     for row in found:
         by_take.setdefault(row["take"], []).append(row)
-    whole = [pair for pair in by_take.values() if len(pair) == 2 and float(pair[1]["start"])]
-    assert whole
+    whole = list(by_take.values())
+    assert len(whole) >= 3
+    assert all(len(pair) == 2 for pair in whole)
     for first, second in whole:
         assert float(first["start"]) - float(second["start"]) == pytest.approx(0.5)
+        assert float(first["end"]) - float(second["end"]) == pytest.approx(0.5)
         assert first["label"] == second["label"]
+
+
+def test_views_that_start_later_are_brought_together_by_the_manifest():
+    options = Options(gestures=("wave",), subjects=1, offsets=(0.0, 0.25))
+    first, second = rows(folders.manifest(options))
+    assert (first["start"], second["start"]) == ("0.250000", "0.000000")
+    assert not rows(folders.manifest(Options(gestures=("wave",), subjects=1)))[0]["start"]
 
 
 @pytest.fixture(scope="module")
 def wave():
     take = make_take(SMALL, plan_takes(SMALL)[0])
     view = take.views[0]
-    frames = list(film(take.performance, view, take.seed, take.exposure, take.light))
+    frames = list(film(take.performance, view, take.seed, take.exposure, take.light, take.room(0)))
     return take, view, frames
 
 
@@ -171,6 +179,6 @@ def test_ci3d_lies_on_disk_as_the_makers_say():
     shaking = next(take for take in takes if take.plan.label == "handshake")
     arms = shaking.performance.arms([contact["Handshake 1"]["fr_id"] / 10])[0]
     a, b = (arm.wrist for arm in arms if arm.right)
-    assert np.linalg.norm(a - b) < 0.2
+    assert np.linalg.norm(a - b) < 0.3
     assert json.loads(files["chi3d/info.json"])["subj_to_act"] == {"s02": ["Push 1", "Handshake 1"]}
     assert all(len(take.performance.people) == 2 for take in takes)
