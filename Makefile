@@ -11,7 +11,7 @@ help:
 	@echo "make test      the tests"
 	@echo "make lint      format, style and types"
 	@echo "make bench     extraction against the loop that everyone writes (minutes)"
-	@echo "make demo      render hands, extract them and show what came out (minutes)"
+	@echo "make demo      render hands, extract them, show what came out and learn from it (minutes)"
 	@echo "make clean     remove what make made"
 
 # Links to each file stand in build/: a new file is installed anew.
@@ -42,8 +42,10 @@ demo/clips/manifest.csv: | install
 demo: install demo/clips/manifest.csv
 	$(BIN)/handstream extract --manifest demo/clips/manifest.csv demo/out
 	$(BIN)/handstream inspect demo/out
+	$(BIN)/handstream train demo/out demo/model --epochs 12
 	@echo
-	@echo "Look at demo/clips.png and demo/clips/videos/, and at one take: $(BIN)/handstream inspect demo/out --take s01-wave-1"
+	@echo "Look at demo/clips.png and demo/model/evaluation/report.html, and at one take:"
+	@echo "$(BIN)/handstream inspect demo/out --take s01-wave-1"
 	@echo "Next, with videos of your own: $(BIN)/handstream extract VIDEOS/ OUT"
 
 clean:

@@ -22,7 +22,7 @@ def test_the_ways_to_read_a_record(reference, snippet, monkeypatch, capsys):
 
 
 def test_every_flag_in_it_is_one(capsys):
-    for command in ("extract", "synth"):
+    for command in ("extract", "synth", "train", "evaluate"):
         with pytest.raises(SystemExit):
             main([command, "--help"])
     known = capsys.readouterr().out
