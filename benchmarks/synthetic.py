@@ -91,7 +91,9 @@ def rendering_speed() -> str:
     rates = []
     for _ in range(3):
         begun = time.process_time()
-        frames = sum(1 for _ in film(take.performance, take.views[0], take.seed, take.exposure, take.light))
+        frames = sum(
+            1 for _ in film(take.performance, take.views[0], take.seed, take.exposure, take.light, take.room(0))
+        )
         rates.append(frames / (time.process_time() - begun))
     return f"{np.median(rates[1:]):.0f} one-hand frames a second of CPU at 640x480"
 
