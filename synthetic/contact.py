@@ -9,9 +9,10 @@ from functools import cache
 from itertools import pairwise
 
 import numpy as np
-from handstream.synthetic.anatomy import ANATOMY, FINGERS, Array, unit
+from handstream.synthetic.anatomy import ANATOMY, FINGERS, Array
 from handstream.synthetic.mesh import rest_skeleton
-from handstream.synthetic.pose import LIMITS, Build, finger_angles, pose_hand
+from handstream.synthetic.pose import ANGLES, LIMITS, Build, finger_angles, pose_hand
+from scipy.spatial.distance import cdist
 
 FLESH = 0.85
 """Skin gives way: spheres are so much of a bone's radius."""
@@ -81,30 +82,57 @@ def separation(a: Array, radius_a: Array, b: Array, radius_b: Array, along: Arra
     return way
 
 
-def close_fingers(
+def _touches(
+    angles: Array, finger: int, right: bool, build: Build, rotation: Array, wrist: Array, *other: Array
+) -> bool:
+    """Whether a finger of a hand that is placed so is within the other's spheres (centres [n, 3], radii [n])."""
+    joints = pose_hand(angles, np.zeros(2), right, build, rest_skeleton()).moved(rotation, wrist).joints
+    mine = of_finger(finger)
+    gaps = cdist(spheres(joints)[mine], other[0]) - radii(build)[mine][:, None] - other[1]
+    return bool((gaps < 0).any())
+
+
+def open_fingers(
     angles: Array, right: bool, build: Build, rotation: Array, wrist: Array, other: Array, other_radii: Array
 ) -> Array:
-    """A shape [21] whose fingers are opened until they are clear of the other hand, then closed until they touch it.
+    """A shape [21] whose fingers are opened until they are clear of the other hand, as far as they can be.
 
     Args:
         rotation: [3, 3] from the hand's frame; `wrist` [3] its place.
-        other: [n, 3] spheres that do not move.
+        other: [n, 3] spheres that do not move, and their radii [n].
     """
-    closed, own = angles.copy(), radii(build)
+    opened = angles.copy()
+    for i in range(len(FINGERS)):
+        flexions = range(finger_angles(i).start, finger_angles(i).stop)
+        joints = [k for k in flexions if not ANGLES[k].endswith(("abduction", "radial", "palmar", "roll"))]
+        while _touches(opened, i, right, build, rotation, wrist, other, other_radii):
+            before = opened[joints]
+            opened[joints] = np.maximum(before - STEP, LIMITS[joints, 0])
+            if (opened[joints] == before).all():
+                break
+    return opened
 
-    def touches(i: int) -> bool:
-        joints = pose_hand(closed, np.zeros(2), right, build, rest_skeleton()).moved(rotation, wrist).joints
-        mine = of_finger(i)
-        return separation(spheres(joints)[mine], own[mine], other, other_radii, unit((1.0, 1.0, 1.0))) > 0
 
+def close_fingers(
+    angles: Array, right: bool, build: Build, rotation: Array, wrist: Array, other: Array, other_radii: Array
+) -> Array:
+    """A shape [21] whose four fingers are closed, joint by joint, until they touch the other hand.
+
+    Args:
+        rotation: [3, 3] from the hand's frame; `wrist` [3] its place.
+        other: [n, 3] spheres that do not move, and their radii [n].
+    """
+    closed = angles.copy()
     for i in range(1, len(FINGERS)):
         where = finger_angles(i)
-        while touches(i) and closed[where.start] - STEP >= LIMITS[where.start, 0]:
-            closed[where.start] -= STEP
         for joint, most in ((where.start, 60.0), (where.start + 2, 80.0), (where.start + 3, 50.0)):
             limit = min(most, LIMITS[joint, 1])
-            while closed[joint] + STEP <= limit and not touches(i):
+            before = closed[joint]
+            while closed[joint] + STEP <= limit and not _touches(
+                closed, i, right, build, rotation, wrist, other, other_radii
+            ):
+                before = closed[joint]
                 closed[joint] += STEP
-            if touches(i):
-                closed[joint] -= STEP
+            if _touches(closed, i, right, build, rotation, wrist, other, other_radii):
+                closed[joint] = before
     return closed

@@ -29,7 +29,8 @@ APART = 0.92
 """Metres between two people who face each other."""
 HANDS_BEFORE = 0.33
 """Metres from the shoulders to where gestures are made: somebody alone stands so far behind the middle."""
-GRIP_SECONDS = 0.12
+GRIP_SECONDS, READY_SECONDS = 0.12, 0.25
+"""In which fingers close about the other's hand, and before that in which they make ready."""
 PALMS_FACE, CROSSED = 0.5, 0.06
 """By eye: palms whose directions differ by more than the first (a length) face each other, unless hands have crossed by
 more than the second, in metres."""
@@ -78,8 +79,14 @@ class Grip:
 
     rotation: Array
     """[3, 3] from the hand's frame."""
-    angles: Array
-    """[21] degrees"""
+    open: Array
+    closed: Array
+    """[21] degrees, before its fingers close, and after."""
+
+
+def _within(seconds: float, start: float, end: float, ease: float) -> float:
+    """1 from start to end, 0 without, and between over so many seconds."""
+    return float(ramp(start - ease, start, seconds) * (1 - ramp(end, end + ease, seconds)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,18 +203,22 @@ class Performance:
 
     def _push(self, hand_a: HandOf, a: list[Array], hand_b: HandOf, b: list[Array], seconds: float) -> None:
         act = next((act for act in self.acts if act.gesture.grip and act.start <= seconds < act.end), None)
-        closed = 0.0
-        if act is not None and act.gesture.grip is not None and hand_a[1] and hand_b[1]:
-            start, end = (act.start + (act.end - act.start) * share for share in act.gesture.grip)
-            closed = float(ramp(start - GRIP_SECONDS, start, seconds) * (1 - ramp(end, end + GRIP_SECONDS, seconds)))
-        if act is not None and closed > 0:
-            # Hands that grip each other keep the pose in which they do.
-            for hand, pose in ((hand_a, a), (hand_b, b)):
-                grip = self._grips[act.start][hand[0]]
-                between = Slerp([0, 1], Rotation.from_matrix(np.stack([pose[1], grip.rotation])))
-                pose[1] = between(closed).as_matrix()
-                pose[2] = pose[2] + (grip.angles - pose[2]) * closed
-        along, apart = self._separation((hand_a, hand_b), (a, b), slice(None))
+        if act is None or act.gesture.grip is None or not (hand_a[1] and hand_b[1]):
+            along, apart = self._separation((hand_a, hand_b), (a, b), slice(None))
+            a[0], b[0] = a[0] - along * apart / 2, b[0] + along * apart / 2
+            return
+        start, end = (act.start + (act.end - act.start) * share for share in act.gesture.grip)
+        # First fingers are held so that palms can meet, and hands as they will grip; then fingers close.
+        ready = _within(seconds, start - GRIP_SECONDS, end + GRIP_SECONDS, READY_SECONDS)
+        closed = _within(seconds, start, end, GRIP_SECONDS)
+        along, free = self._separation((hand_a, hand_b), (a, b), slice(None))
+        for hand, pose in ((hand_a, a), (hand_b, b)):
+            grip = self._grips[act.start][hand[0]]
+            pose[1] = Slerp([0, 1], Rotation.from_matrix(np.stack([pose[1], grip.rotation])))(ready).as_matrix()
+            pose[2] = pose[2] + (grip.open - pose[2]) * ready
+            pose[2] = pose[2] + (grip.closed - pose[2]) * closed
+        along, palms = self._separation((hand_a, hand_b), (a, b), contact.of_palm())
+        apart = free + (palms - free) * ready
         a[0], b[0] = a[0] - along * apart / 2, b[0] + along * apart / 2
 
     @cached_property
@@ -225,10 +236,13 @@ class Performance:
             along, apart = self._separation(hands, poses, contact.of_palm())
             for sign, pose in zip((-1, 1), poses, strict=True):
                 pose[0] = pose[0] + sign * along * apart / 2
-            for p, pose in enumerate(poses):
-                other = self._spheres(hands[1 - p], poses[1 - p])
-                pose[2] = contact.close_fingers(pose[2], True, self.people[p].build, pose[1], pose[0], *other)
-            grips[act.start] = [Grip(rotation, angles) for _, rotation, angles in poses]
+            shapes: list[list[Array]] = [[], []]
+            for move in (contact.open_fingers, contact.close_fingers):
+                for p, pose in enumerate(poses):
+                    other = self._spheres(hands[1 - p], poses[1 - p])
+                    pose[2] = move(pose[2], True, self.people[p].build, pose[1], pose[0], *other)
+                    shapes[p].append(pose[2])
+            grips[act.start] = [Grip(pose[1], *each) for pose, each in zip(poses, shapes, strict=True)]
         return grips
 
     def _separation(
@@ -240,10 +254,10 @@ class Performance:
         (ca, ra), (cb, rb) = (self._spheres(hand, pose) for hand, pose in zip(hands, poses, strict=True))
         a, b = poses
         # From the one to the other: where their palms look.
-        along = b[1] @ (0, 0, 1.0) - a[1] @ (0, 0, 1.0)
-        if np.linalg.norm(along) < PALMS_FACE or along @ (cb.mean(0) - ca.mean(0)) < -CROSSED:
-            along = b[0] - a[0]
-        along = unit(along)
+        facing = b[1] @ (0, 0, 1.0) - a[1] @ (0, 0, 1.0)
+        palms = contact.of_palm()
+        crossed = unit(facing) @ (cb[palms].mean(0) - ca[palms].mean(0)) < -CROSSED
+        along = unit(b[0] - a[0] if crossed or np.linalg.norm(facing) < PALMS_FACE else facing)
         return along, contact.separation(ca[which], ra[which], cb[which], rb[which], along)
 
     def first_touch(self, act: Act) -> float:

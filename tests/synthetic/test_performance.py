@@ -170,13 +170,15 @@ def test_a_handshake_grips_and_pumps_and_lets_go(seed):
     performance, moments = perform("handshake", seed)
     gaps = clearances(performance, moments, (0, True), (1, True))
     middle = slice(25, 38)
-    assert (gaps > -0.002).all(), "skin on skin, and not through it"
-    assert (gaps[middle] < 0.002).all()
+    assert (np.abs(gaps[middle]) < 0.004).all(), "skin on skin, and not through it"
+    assert gaps.min() > -0.02, "while they come together fingers brush past each other"
     touch = performance.first_touch(performance.acts[0])
-    assert gaps[: int(touch * 30) + 1].min() > -0.002
+    assert gaps[: int(touch * 30)].min() > 0
     assert gaps[int(touch * 30) : int(touch * 30) + 4].min() < 0.004
     assert gaps[0] > 0.1
     assert gaps[-1] > 0.1
+    between = np.linalg.norm(wrists(moments, 0, True) - wrists(moments, 1, True), axis=1)[middle]
+    assert between.max() < 0.16, "the webs of the thumbs meet"
     heights = wrists(moments, 0, True)[middle, 1]
     assert np.ptp(heights) > 0.03
     closed, before = (moments[i][0].angles for i in (31, 0))
