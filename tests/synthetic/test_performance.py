@@ -80,7 +80,7 @@ def test_arms_hold_together_and_move_as_arms_can(name):
             assert np.linalg.norm(arm.elbow - arm.wrist) == pytest.approx(build.forearm)
             assert np.allclose(arm.rotation @ arm.rotation.T, np.eye(3))
             assert np.linalg.det(arm.rotation) == pytest.approx(1)
-            assert 0.25 < np.linalg.norm(arm.elbow - arm.shoulder) < 0.45
+            assert 0.23 < np.linalg.norm(arm.elbow - arm.shoulder) < 0.45
     speeds = [
         np.linalg.norm(np.diff(wrists(moments, p, right), axis=0), axis=1).max() * 30
         for p in range(len(performance.people))
