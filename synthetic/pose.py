@@ -21,7 +21,7 @@ _LIMITS = {"radial": (-60, 30), "palmar": (-25, 50), "roll": (-20, 90), "thumb m
     "dip": (-5, 75),
 }
 LIMITS = np.array([_LIMITS.get(name) or _LIMITS[name.split()[-1]] for name in ANGLES], float)
-"""[21, 2]: what joints can do, in degrees; after Kapandji, "The physiology of the joints"."""
+"""[21, 2]: what joints can do, in degrees; by eye, near the ranges that textbooks give."""
 WRIST_LIMITS = np.array([(-60.0, 60.0), (-25.0, 25.0)])
 """Degrees of flexion to the palm's side and of deviation to the thumb's."""
 BARE = 1000.0

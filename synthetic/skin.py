@@ -1,4 +1,4 @@
-"""What a hand looks like: pictures of its skin, laid over the resting hand; people, and how they differ."""
+"""What a hand looks like: pictures of its skin, laid over the resting hand."""
 
 from __future__ import annotations
 

@@ -43,7 +43,15 @@ def test_calibration_is_read_by_opencv():
 def test_a_palm_is_as_wide_as_asked(palm):
     for camera in rig(["a", "b", "c"], (900, 900), palm, 1.4, np.random.default_rng(1)):
         across = camera.rotation[0] * 0.088
-        # Half way between where it looks from near and from afar: hands.
-        middle = camera.centre + camera.rotation[2] * (0.088 * camera.matrix[0, 0] / palm)
-        ends, _ = camera.project(np.stack([middle - across / 2, middle + across / 2]))
-        assert np.linalg.norm(ends[1] - ends[0]) == pytest.approx(palm, rel=0.01)
+        hands = np.array([0.0, 1.3, 0.0])
+        ends, _ = camera.project(np.stack([hands - across / 2, hands + across / 2]))
+        assert np.linalg.norm(ends[1] - ends[0]) == pytest.approx(palm, rel=0.1)
+        assert camera.in_picture(ends).all()
+
+
+def test_what_a_lens_folds_back_is_nowhere():
+    camera = look_at("a", (640, 480), (0, 0, 1), (0, 0, 0), (-0.3, 0, 0, 0, 0))
+    pixels, _ = camera.project(np.array([[0.1, 0, 0], [3.0, 0, 0]]))
+    assert np.isfinite(pixels[0]).all()
+    assert np.isnan(pixels[1]).all()
+    assert camera.in_picture(pixels).tolist() == [True, False]

@@ -51,10 +51,20 @@ def test_the_resting_hand_is_closed_and_lies_on_its_own_surface(cell):
     assert np.abs(distance(skin[skin[:, 1] > -100], *skeleton())).max() < 1
 
 
+# Buryanov and Kotiuk 2010, table I: of the thumb from its metacarpal on, of the fingers from the proximal phalanx on.
+PUBLISHED = {
+    "thumb": (46.22, 31.57, 21.67),
+    "index": (39.78, 22.38, 15.82),
+    "middle": (44.63, 26.33, 17.40),
+    "ring": (41.37, 25.65, 17.30),
+    "little": (32.74, 18.11, 15.96),
+}
+
+
 def test_bones_are_as_long_as_published():
     joints, _ = skeleton()
-    for lengths, finger in zip(bone_lengths(joints), ANATOMY.values(), strict=True):
-        assert lengths == pytest.approx(finger.bones)
+    for lengths, published in zip(bone_lengths(joints), PUBLISHED.values(), strict=True):
+        assert lengths == pytest.approx(published, abs=0.06)
 
 
 @settings(max_examples=30, deadline=None)

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from handstream.synthetic.camera import look_at
 from handstream.synthetic.figure import tube
-from handstream.synthetic.render import Depths, Exposure, Lens, Light, background, draw
+from handstream.synthetic.render import Depths, Exposure, Lens, Light, Surface, background, draw
 
 CAMERA = look_at("a", (120, 80), (0, 0, 1), (0, 0, 0))
 RED, BLUE = (220, 20, 20), (20, 20, 220)
@@ -41,8 +42,18 @@ def test_size_and_outline_are_those_of_the_ball():
     _, depths = drawn(ball(0, RED))
     pixels = np.isfinite(depths.metres).sum()
     radius = 0.1 * CAMERA.matrix[0, 0] / np.sqrt(1 - 0.1**2)
-    assert abs(pixels / (np.pi * radius**2) - 1) < 0.06
+    assert abs(pixels / (np.pi * radius**2) - 1) < 0.05
     assert (depths.owner == -1).all()
+
+
+@pytest.mark.parametrize("wide", [2, 3, 7, 20])
+def test_a_strip_is_as_wide_as_it_is_and_where_it_is(wide):
+    # From column 40 on, as many pixels as asked, at one metre.
+    left, right = ((x - CAMERA.width / 2) / CAMERA.matrix[0, 0] for x in (40, 40 + wide))
+    corners = np.array([[left, -0.1, 0], [right, -0.1, 0], [right, 0.1, 0], [left, 0.1, 0]])
+    strip = Surface(corners, np.array([[0, 1, 2], [0, 2, 3]], np.int32), (1.0, 0, 0))
+    _, depths = drawn(strip)
+    assert np.flatnonzero(np.isfinite(depths.metres[40])).tolist() == list(range(40, 40 + wide))
 
 
 def test_what_is_behind_the_camera_or_beside_the_picture_is_not_drawn():
