@@ -20,6 +20,7 @@ from typing import Any
 import keras
 from handstream.model import features, networks
 from handstream.model.corpus import Corpus
+from handstream.records.dataset import SPLITS
 from handstream.records.errors import InputError
 from handstream.records.window import SCHEMA
 
@@ -56,6 +57,7 @@ def describe(corpus: Corpus, network: str, recipe: dict[str, Any]) -> dict[str, 
         "labels": list(corpus.labels),
         "input": {"kind": corpus.kind, "steps": corpus.steps, "hands": corpus.hands},
         "data": [dataset.description["sha256"] for dataset in corpus.datasets],
+        "subjects": {split: sorted(corpus.subjects(split)) for split in SPLITS},
         "recipe": recipe,
         "versions": {name: version(name) for name in ("handstream", "keras", "tensorflow")},
     }

@@ -4,25 +4,16 @@ from __future__ import annotations
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from handstream.model.examples import (
-    Augmentation,
-    Example,
-    Steps,
-    augment,
-    examples_of,
-    resample,
-)
+from handstream.model.examples import INPUT_NAMES, Augmentation, Example, augment, examples_of, inputs_of, resample
+from handstream.model.takes import LabelledTake
 from handstream.records.dataset import SPLITS, Dataset, load_dataset, read_windows
 from handstream.records.errors import DatasetError, InputError
-
-Inputs = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -43,35 +34,33 @@ class Corpus:
         counts = Counter[str]()
         for dataset in self.datasets:
             counts.update(dataset.description["splits"][split]["windows_by_label"])
-        return counts
+        return Counter({label: count for label, count in counts.items() if label in self.labels})
 
-    @cached_property
-    def bytes(self) -> int:
-        """Of all shards."""
-        return sum(shard["bytes"] for dataset in self.datasets for split in SPLITS for shard in dataset.shards(split))
+    def subjects(self, split: str) -> set[str]:
+        return {s for dataset in self.datasets for s in dataset.description["splits"][split]["subjects"]}
 
-    def windows(self, split: str) -> Iterable[tuple[dict[str, Any], list[Example]]]:
-        """Each window with its examples, in order; a label that the corpus does not have is -1."""
+    def takes(self, split: str) -> list[LabelledTake]:
+        """All takes with a label that the corpus has, in order, those in which no hand was seen among them."""
+        windows: dict[tuple[str, str, str, str], list[tuple[Example, ...]]] = {}
         for number, dataset in enumerate(self.datasets):
             for window in read_windows(dataset, split):
-                yield window, self._examples(window, number)
-
-    def _examples(self, window: dict[str, Any], number: int) -> list[Example]:
-        name = window["label"]
-        label = self.labels.index(name) if name in self.labels else -1
-        key = f"{number}/{window['subject']}/{name}/{window['take']}@{window['start_us']}"
-        found = examples_of({**window, "label_id": label}, self.kind, key)
-        return [_with_slots(example, self.hands) for example in found]
-
-    def examples(self, split: str) -> list[Example]:
-        """All labelled examples in which a hand was seen."""
-        return [example for _, found in self.windows(split) for example in found if example.label >= 0]
+                if window["label"] in self.labels:
+                    key = (str(number), window["subject"], window["label"], window["take"])
+                    label = self.labels.index(window["label"])
+                    found = examples_of({**window, "label_id": label}, self.kind)
+                    slotted = (with_slots(example, self.hands) for example in found)
+                    windows.setdefault(key, []).append(tuple(e for e in slotted if e.present.any()))
+        return [LabelledTake(key, self.labels.index(key[2]), tuple(found)) for key, found in windows.items()]
 
 
 def endless_batches(
-    every: Sequence[Example], batch: int, seed: int, augmentation: Augmentation | None, steps: int
+    every: Sequence[Example], batch: int, seed: int, augmentation: Augmentation | None, steps: int, skip: int = 0
 ) -> tf.data.Dataset:
-    """Batches of (inputs, labels), shuffled anew in each round, each example varied anew."""
+    """Batches of (inputs, labels), shuffled anew in each round, each example varied anew.
+
+    Args:
+        skip: how many examples were had already, before a training was killed.
+    """
     hands, numbers = every[0].points.shape[1], every[0].points.shape[3]
 
     def prepare(index: np.int64, turn: np.int64) -> tuple[Any, ...]:
@@ -89,29 +78,12 @@ def endless_batches(
         label.set_shape(())
         return dict(zip(INPUT_NAMES, values, strict=True)), label
 
-    indices = tf.data.Dataset.range(len(every)).shuffle(len(every), seed, reshuffle_each_iteration=True).repeat()
-    turns = tf.data.Dataset.counter()
+    indices = (
+        tf.data.Dataset.range(len(every)).shuffle(len(every), seed, reshuffle_each_iteration=True).repeat().skip(skip)
+    )
+    turns = tf.data.Dataset.counter(skip)
     paired = tf.data.Dataset.zip(indices, turns)
     return paired.map(mapped, num_parallel_calls=tf.data.AUTOTUNE).batch(batch, drop_remainder=True).prefetch(2)
-
-
-INPUT_NAMES = ("points", "seconds", "aspect", "side")
-
-
-def inputs_of(steps: Steps) -> Inputs:
-    """What the network takes, of one example."""
-    return {
-        "points": steps.points,
-        "seconds": np.array([steps.seconds], np.float32),
-        "aspect": np.array([steps.aspect], np.float32),
-        "side": steps.side,
-    }
-
-
-def stacked(examples: Iterable[Example], steps: int) -> Inputs:
-    """What the network takes, of many examples as they are."""
-    every = [inputs_of(resample(example, steps)) for example in examples]
-    return {name: np.stack([inputs[name] for inputs in every]) for name in INPUT_NAMES}
 
 
 def open_corpus(
@@ -169,11 +141,11 @@ def _check_leaks(datasets: Sequence[Dataset]) -> None:
         )
 
 
-def _with_slots(example: Example, hands: int) -> Example:
-    """With empty slots up to `hands`; those beyond are left out."""
-    points, side = example.points[:, :hands], example.side[:hands]
-    missing = hands - points.shape[1]
-    if missing:
-        points = np.pad(points, ((0, 0), (0, missing), (0, 0), (0, 0)), constant_values=np.nan)
-        side = np.pad(side, (0, missing), constant_values=-1)
-    return Example(points, example.time, side, example.aspect, example.label, example.key)
+def with_slots(example: Example, hands: int) -> Example:
+    """With so many slots: empty ones more, or those in which a hand was seen most."""
+    slots = example.points.shape[1]
+    if slots > hands:
+        most = np.sort(np.argsort(-example.present.sum(0), kind="stable")[:hands])
+        return replace(example, points=example.points[:, most], side=example.side[most])
+    points = np.pad(example.points, ((0, 0), (0, hands - slots), (0, 0), (0, 0)), constant_values=np.nan)
+    return replace(example, points=points, side=np.pad(example.side, (0, hands - slots), constant_values=-1))

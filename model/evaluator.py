@@ -26,8 +26,14 @@ def evaluate(args: argparse.Namespace) -> int:
     given = model.description["input"]
     corpus = open_corpus(args.out, given["kind"], given["steps"], model.labels, given["hands"])
     unknown = sorted({label for dataset in corpus.datasets for label in dataset.labels} - set(model.labels))
-    if not corpus.windows_by_label(args.split):
-        raise InputError(f"the {args.split} split holds no labelled window: name another by --split.")
+    if not corpus.windows_by_label(args.split).total():
+        raise InputError(
+            f"the {args.split} split holds no window with a label that the model knows "
+            f"({', '.join(model.labels)}): name another by --split."
+        )
+    learned = set(model.description["subjects"]["train"]) & corpus.subjects(args.split)
+    if args.split != "train" and learned:
+        raise InputError(f"the model has learned from {sorted(learned)[0]!r}, who is in the {args.split} split here.")
     columns = {name: column_values(corpus, name) for name in args.by}
     found = assess(model.keras_model(), corpus, args.split, not args.no_baselines, columns)
     report.write(model.folder / "evaluation", found, corpus.labels)
@@ -41,10 +47,10 @@ def evaluate(args: argparse.Namespace) -> int:
     return 0
 
 
-def column_values(corpus: Corpus, name: str) -> dict[tuple[str, str, str], str]:
-    """(subject, label, take) -> value of a column of clips.parquet."""
-    values: dict[tuple[str, str, str], str] = {}
-    for dataset in corpus.datasets:
+def column_values(corpus: Corpus, name: str) -> dict[tuple[str, str, str, str], str]:
+    """Key of a take -> value of a column of clips.parquet."""
+    values: dict[tuple[str, str, str, str], str] = {}
+    for number, dataset in enumerate(corpus.datasets):
         path = os.path.join(dataset.folder, "clips.parquet")
         try:
             table = pq.read_table(path)
@@ -52,7 +58,7 @@ def column_values(corpus: Corpus, name: str) -> dict[tuple[str, str, str], str]:
             raise DatasetError(f"{path}: cannot be read ({error}). Run `handstream extract` again.") from error
         _check_column(name, table.column_names, path)
         for row in table.select(["subject", "label", "take", name]).to_pylist():
-            values.setdefault((row["subject"], row["label"], row["take"]), str(row[name]))
+            values.setdefault((str(number), row["subject"], row["label"], row["take"]), str(row[name]))
     return values
 
 

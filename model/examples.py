@@ -5,7 +5,7 @@ T frames as they were sampled, N steps, H hand slots, 21 landmarks.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -36,8 +36,8 @@ class Example:
     aspect: float
     """Height of the picture in widths, which makes x and y comparable; 1 where points are metric."""
     label: int = -1
-    key: str = ""
-    """Which window it is of."""
+    view: str = ""
+    """Empty: the only one, or all of them."""
 
     @property
     def present(self) -> NDArray[np.bool_]:
@@ -50,7 +50,7 @@ def channels(kind: str) -> int:
     return 6 if kind == "world" else 3
 
 
-def examples_of(window: dict[str, Any], kind: str, key: str = "") -> Iterator[Example]:
+def examples_of(window: dict[str, Any], kind: str) -> Iterator[Example]:
     """An example for each view that saw a hand; for `3d` one of all views.
 
     Args:
@@ -61,7 +61,7 @@ def examples_of(window: dict[str, Any], kind: str, key: str = "") -> Iterator[Ex
         side = window["side"].max(axis=0)  # known where any view knows it
         points = np.asarray(window["hand_landmarks_3d"], np.float32)
         if np.isfinite(points).any():
-            yield Example(points, window["time"], side, 1.0, window["label_id"], key)
+            yield Example(points, window["time"], side, 1.0, window["label_id"])
         return
     for v in range(window["state"].shape[1]):
         seen = np.isin(window["state"][:, v], (State.SEEN, State.INTERPOLATED))
@@ -72,7 +72,8 @@ def examples_of(window: dict[str, Any], kind: str, key: str = "") -> Iterator[Ex
             points = np.concatenate([points, window["hand_world_landmarks"][:, v]], axis=-1)
         points = np.where(seen[..., None, None], points, np.nan).astype(np.float32)
         width, height = window["image_size"][v]
-        yield Example(points, window["time"], window["side"][:, :][v], height / width, window["label_id"], key)
+        view = window["views"][v]
+        yield Example(points, window["time"], window["side"][v], height / width, window["label_id"], view)
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +83,7 @@ class Steps:
     points: Floats
     """[N, H, 21, C]"""
     seconds: float
-    """From the first step to one after the last."""
+    """From the first step to the last."""
     side: Floats
     """[H]: -1 left, 1 right, 0 unknown."""
     aspect: float
@@ -119,13 +120,14 @@ def resample(example: Example, steps: int, still_seconds: float = STILL_SECONDS)
         span = at[right] - at[left]
         weight = np.where(span > 0, (clock - at[left]) / np.where(span > 0, span, 1), 0.0)
         # At the ends, and about a single detection: no further than half a frame.
-        near = np.minimum(np.abs(clock - at[left]), np.abs(at[right] - clock)) <= max(interval, length / steps) / 2
+        step = length / max(steps - 1, 1)
+        near = np.minimum(np.abs(clock - at[left]), np.abs(at[right] - clock)) <= max(interval, step) / 2 + 1e-9
         within = (at[left] <= clock) & (clock <= at[right]) & (span <= gap)
         weight = np.where(within, weight, np.abs(clock - at[left]) > np.abs(at[right] - clock))
         w = weight.astype(np.float32)[:, None, None]
         values = (1 - w) * example.points[frames[left], h] + w * example.points[frames[right], h]
         points[:, h] = np.where((within | near)[:, None, None], values, np.nan)
-    seconds = length + interval if length > 0 else still_seconds
+    seconds = float(length) if length > 0 else still_seconds
     side = np.select([example.side == Side.LEFT, example.side == Side.RIGHT], [-1.0, 1.0], 0.0)
     return Steps(points, seconds, side.astype(np.float32), example.aspect)
 
@@ -155,17 +157,18 @@ def augment(example: Example, rng: np.random.Generator, how: Augmentation) -> Ex
     """A variation of an example that has the same label."""
     points, time = example.points.copy(), example.time.astype(np.float64)
     side = example.side
-    if len(time) == 1:
+    if time[-1] == time[0]:
         # An image is held for a while, by a hand that is not quite still.
         held = rng.uniform(*how.still_seconds)
         frames = max(int(held * 15), 2)
         time = np.linspace(0, held, frames)
         wander = np.cumsum(rng.normal(0, how.still_jitter, (frames, 1, 1, points.shape[-1])), axis=0)
-        points = np.repeat(points, frames, axis=0) + wander.astype(np.float32)
+        points = np.repeat(points[:1], frames, axis=0) + wander.astype(np.float32)
     else:
         time = time / rng.uniform(*how.tempo)
         keep = _cropped(time, rng, how.crop)
-        points, time = points[keep], time[keep]
+        if np.isfinite(points[keep][:, :, 0, 0]).any():
+            points, time = points[keep], time[keep]
     if how.mirror and rng.random() < 0.5:
         points[..., 0] = (1.0 if example.aspect != 1.0 else 0.0) - points[..., 0]
         if points.shape[-1] == 6:
@@ -216,3 +219,22 @@ def _drop(points: Floats, rng: np.random.Generator, how: Augmentation) -> None:
         rest = np.concatenate([points[:start], points[start + length :]])
         if np.isfinite(rest[:, :, 0, 0]).any():
             points[start : start + length] = np.nan
+
+
+INPUT_NAMES = ("points", "seconds", "aspect", "side")
+
+
+def inputs_of(steps: Steps) -> dict[str, np.ndarray]:
+    """What the network takes, of one example."""
+    return {
+        "points": steps.points,
+        "seconds": np.array([steps.seconds], np.float32),
+        "aspect": np.array([steps.aspect], np.float32),
+        "side": steps.side,
+    }
+
+
+def stacked(examples: Iterable[Example], steps: int) -> dict[str, np.ndarray]:
+    """What the network takes, of many examples as they are."""
+    every = [inputs_of(resample(example, steps)) for example in examples]
+    return {name: np.stack([inputs[name] for inputs in every]) for name in INPUT_NAMES}

@@ -52,8 +52,8 @@ class HandFeatures(keras.layers.Layer):
     """Features [B, N, H, F] of each hand, and whether it is there [B, N, H, 1].
 
     Inputs:
-        points [B, N, H, 21, C], seconds [B, 1] of the window, aspect [B, 1] of the picture (height in widths),
-        side [B, H] (-1 left, 1 right, 0 unknown).
+        points [B, N, H, 21, C], seconds [B, 1] from the first step to the last, aspect [B, 1] of the picture (height
+        in widths), side [B, H] (-1 left, 1 right, 0 unknown).
 
     Of each hand: its shape about its wrist in palms (and MediaPipe's metric one, where C is 6); where wrist and
     fingertips are, relative to the middle of all hands in the window, in palms of the window; how these move to one and
@@ -79,7 +79,7 @@ class HandFeatures(keras.layers.Layer):
         paths = (paths - middle[..., None, :]) / scale[..., None]
         flat = ops.reshape(paths, (-1, steps, hands, 2 * len(PATHS)))
         parts += [flat / NEAR_PALMS, ops.log(palm / scale)]
-        interval = ops.maximum(seconds / steps, 1e-3)[:, None, None]
+        interval = ops.maximum(seconds / max(steps - 1, 1), 1e-3)[:, None, None]
         for lag in (1, 2):
             moved, both = self._moved(flat, there, lag)
             parts.append(both * moved * (SPEED_SECONDS / lag) / interval)

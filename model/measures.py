@@ -37,7 +37,6 @@ class Answers:
 def figures(answers: Answers, names: Sequence[str]) -> dict[str, Any]:
     """Accuracy, macro-F1, and of each label precision, recall and how many there are; calibration; thresholds."""
     true, said = answers.labels, answers.predicted
-    present = np.unique(true)
     every = precision_recall_fscore_support(true, said, labels=range(len(names)), zero_division=0)
     by_label = {
         name: dict(zip(("precision", "recall", "f1", "count"), map(float, values), strict=True))
@@ -46,7 +45,7 @@ def figures(answers: Answers, names: Sequence[str]) -> dict[str, Any]:
     return {
         "count": len(true),
         "accuracy": float(accuracy_score(true, said)),
-        "macro_f1": float(f1_score(true, said, labels=present, average="macro", zero_division=0)),
+        "macro_f1": macro_f1(answers),
         "without_hands": int((said < 0).sum()),
         "labels": by_label,
         "confusion": confusion_matrix(true, np.where(said < 0, len(names), said), labels=range(len(names) + 1))[
@@ -55,6 +54,18 @@ def figures(answers: Answers, names: Sequence[str]) -> dict[str, Any]:
         "calibration_error": calibration_error(answers),
         "thresholds": {str(t): _at_threshold(answers, t) for t in THRESHOLDS},
     }
+
+
+def macro_f1(answers: Answers) -> float:
+    """Mean over the labels that occur of the harmonic mean of precision and recall."""
+    labels = np.unique(answers.labels)
+    return float(f1_score(answers.labels, answers.predicted, labels=labels, average="macro", zero_division=0))
+
+
+def log_loss(answers: Answers) -> float:
+    """Mean of -log of the chance that was given to the label; a take without a hand was given one of none."""
+    chances = np.nan_to_num(answers.probabilities)[np.arange(len(answers.labels)), answers.labels]
+    return float(-np.log(np.maximum(chances, 1e-6)).mean())
 
 
 def calibration_error(answers: Answers) -> float:

@@ -51,10 +51,12 @@ def _conv_block(x: Any, there: Any, name: str) -> Any:
     return x + layers.Dropout(DROPOUT / 2, name=f"{name}_dropout")(y)
 
 
-def _attention_block(x: Any, name: str) -> Any:
-    """A Transformer's block."""
+def _attention_block(x: Any, there: Any, name: str) -> Any:
+    """A Transformer's block; steps without a hand are not attended to."""
     y = layers.LayerNormalization(name=f"{name}_norm")(x)
-    y = layers.MultiHeadAttention(4, WIDTH // 4, dropout=0.1, name=f"{name}_attention")(y, y)
+    y = layers.MultiHeadAttention(4, WIDTH // 4, dropout=0.1, name=f"{name}_attention")(
+        y, y, attention_mask=layers.Permute((2, 1))(there)
+    )
     x = x + layers.Dropout(DROPOUT / 2, name=f"{name}_dropout")(y)
     y = layers.LayerNormalization(name=f"{name}_norm2")(x)
     y = layers.Dense(2 * WIDTH, activation="silu", name=f"{name}_in")(y)
@@ -90,7 +92,7 @@ def build(network: str, steps: int, hands: int, channels: int, labels: int) -> k
     if network == "cnn":
         for i in range(3):
             x = _conv_block(x, any_hand, f"conv{i}")
-        x = _attention_block(x, "transformer")
+        x = _attention_block(x, any_hand, "transformer")
     else:
         for i, dilation in enumerate((1, 2, 4, 8)):
             x = _dilated_block(x, any_hand, dilation, f"tcn{i}")

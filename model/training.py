@@ -13,7 +13,7 @@ EXAMPLES = """\
 examples:
   handstream train OUT MODEL
   handstream train OUT1 OUT2 MODEL --network tcn       several data sets make one model
-  handstream train OUT MODEL --cross-validate 5        small sets: mean and spread over folds of subjects
+  handstream train OUT --cross-validate 5              small sets: mean and spread over folds of subjects
 
 The same command again carries on where it was interrupted.
 """
@@ -22,7 +22,7 @@ The same command again carries on where it was interrupted.
 def parser() -> Parser:
     p = Parser(
         prog="handstream train",
-        usage="handstream train OUT... MODEL [flags]",
+        usage="handstream train OUT... MODEL [flags], or OUT... --cross-validate K",
         description="Learn gestures from windows of landmarks, and write a model that Keras and LiteRT read.",
         epilog=EXAMPLES,
         formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, max_help_position=26, width=120),
@@ -61,8 +61,6 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     args = parser().parse_args(argv)
     if len(args.paths) < 2 and not args.cross_validate:
         raise InputError("OUT and MODEL are wanted: handstream train OUT MODEL (see handstream train --help)")
-    if args.cross_validate and len(args.paths) == 1:
-        args.paths.append("")
     for name, least in (("steps", 8), ("epochs", 1), ("batch", 1), ("seed", 0)):
         if getattr(args, name) < least:
             raise InputError(f"--{name} {getattr(args, name)}: {least} at least.")

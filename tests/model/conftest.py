@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -57,7 +58,12 @@ def moving_window(label: str, subject: int, take: int, seed: int, fps: float = 1
 
 
 def write_data_set(
-    folder: Path, takes: int = 4, subjects: int = 5, seed: int = 0, labels: Sequence[str] = tuple(sorted(WAYS))
+    folder: Path,
+    takes: int = 4,
+    subjects: int = 5,
+    seed: int = 0,
+    labels: Sequence[str] = tuple(sorted(WAYS)),
+    name: str = "p{}",
 ) -> Path:
     """A data set as extraction leaves it: a subject is in one split."""
     folder.mkdir(parents=True)
@@ -67,6 +73,7 @@ def write_data_set(
         for label in labels:
             for take in range(takes):
                 window = moving_window(label, subject, take, seed, fps=float(rng.uniform(10, 30)))
+                window = replace(window, subject=name.format(subject))
                 windows[SPLIT_OF[subject % 5]].append(window)
     splits = {}
     for split, mine in windows.items():

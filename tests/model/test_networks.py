@@ -7,6 +7,7 @@ import pytest
 
 tf = pytest.importorskip("tensorflow")
 
+from handstream.model.examples import Example, stacked  # noqa: E402
 from handstream.model.features import HandFeatures  # noqa: E402
 from handstream.model.networks import build  # noqa: E402
 from handstream.model.recipe import NETWORKS  # noqa: E402
@@ -59,10 +60,20 @@ def test_a_picture_of_another_shape_shows_the_same_hand():
     assert np.allclose(features(x)[0], features(wide)[0], atol=1e-3)
 
 
-def test_speed_is_in_real_time():
-    x = inputs()
-    slow = features({**x, "seconds": x["seconds"] * 2})[0] - features(x)[0]
-    assert np.abs(slow).max() > 0.01
+def test_speed_is_in_real_time_whatever_the_frame_rate():
+    shape = np.random.default_rng(3).normal(0, 0.03, (21, 3)).astype(np.float32)
+
+    def seen_at(fps, seconds=1.0, width=0.3):
+        times = np.arange(round(fps * seconds) + 1, dtype=np.float32) / fps
+        points = np.tile(shape, (len(times), 1, 1, 1)).astype(np.float32)
+        points[..., 0] += (0.3 + width * times / seconds)[:, None, None]
+        x = stacked([Example(points, times, np.array([1]), 0.75)], STEPS)
+        return features(x)[0][0, :-2, 0]
+
+    slow, fast = seen_at(5), seen_at(30)
+    assert np.allclose(slow, fast, atol=1e-3)
+    # Twice as far in twice the time is as quick; the length of the window is told apart.
+    assert np.allclose(seen_at(30, 2.0, 0.6)[..., 76:100], fast[..., 76:100], atol=1e-3)
 
 
 @pytest.mark.parametrize("network", NETWORKS)
