@@ -37,6 +37,7 @@ bench: install
 # Rendered hands instead of videos of your own; made once.
 demo/clips/manifest.csv: | install
 	rm -rf demo/clips
+	mkdir -p demo
 	$(BIN)/handstream synth demo/clips --fps 20 --picture demo/clips.png
 
 demo: install demo/clips/manifest.csv
