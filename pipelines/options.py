@@ -72,8 +72,7 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
         InputError: wrong usage.
     """
     flags = parser()
-    ours = [option for action in flags._actions for option in action.option_strings]
-    own, beam_flags = separate(argv, ours, flags.prog)
+    own, beam_flags = separate(argv, flags)
     args = flags.parse_intermixed_args(own)
     words = args.paths
     if not words:
@@ -122,16 +121,16 @@ def _window(text: str) -> float | None:
     return seconds
 
 
-def separate(argv: list[str], ours: list[str], prog: str) -> tuple[list[str], list[str]]:
+def separate(argv: list[str], flags: argparse.ArgumentParser) -> tuple[list[str], list[str]]:
     """(what is ours, Beam's flags as --name=value).
 
     Args:
-        ours: our own flags, which win over Beam's of the same name.
-        prog: the command, to name its help.
+        flags: our own, which win over Beam's of the same name.
 
     Raises:
         InputError: a flag that neither knows; names the nearest. Beam itself would swallow it.
     """
+    ours = [option for action in flags._actions for option in action.option_strings]
     known = _beam_actions()
     own: list[str] = []
     beam_flags: list[str] = []
@@ -146,7 +145,7 @@ def separate(argv: list[str], ours: list[str], prog: str) -> tuple[list[str], li
         elif (action := known.get(name) or known.get(underscored)) is None:
             close = nearest(name, [*ours, *known])
             raise InputError(
-                f"there is no flag {name}. " + (f"Did you mean {close}?" if close else f"See {prog} --help.")
+                f"there is no flag {name}. " + (f"Did you mean {close}?" if close else f"See {flags.prog} --help.")
             )
         elif equals:
             beam_flags.append(f"{action.option_strings[0]}={value}")

@@ -145,9 +145,7 @@ def parse(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
         InputError: wrong usage.
     """
     flags = parser()
-    own, beam_flags = separate(
-        argv, [option for action in flags._actions for option in action.option_strings], flags.prog
-    )
+    own, beam_flags = separate(argv, flags)
     return flags.parse_args(own), beam_flags
 
 

@@ -5,6 +5,7 @@ A hand is taken for some eighty spheres along its bones.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from itertools import pairwise
 
@@ -82,30 +83,34 @@ def separation(a: Array, radius_a: Array, b: Array, radius_b: Array, along: Arra
     return way
 
 
-def _touches(
-    angles: Array, finger: int, right: bool, build: Build, rotation: Array, wrist: Array, *other: Array
-) -> bool:
-    """Whether a finger of a hand that is placed so is within the other's spheres (centres [n, 3], radii [n])."""
-    joints = pose_hand(angles, np.zeros(2), right, build, rest_skeleton()).moved(rotation, wrist).joints
-    mine = of_finger(finger)
-    gaps = cdist(spheres(joints)[mine], other[0]) - radii(build)[mine][:, None] - other[1]
-    return bool((gaps < 0).any())
+Touches = Callable[[Array, int], bool]
+"""Whether finger i (0: thumb) of a hand in a shape [21] is within another hand."""
 
 
-def open_fingers(
-    angles: Array, right: bool, build: Build, rotation: Array, wrist: Array, other: Array, other_radii: Array
-) -> Array:
-    """A shape [21] whose fingers are opened until they are clear of the other hand, as far as they can be.
+def finger_test(right: bool, build: Build, rotation: Array, wrist: Array, other: Array, other_radii: Array) -> Touches:
+    """The test for a hand that stays where it is while its fingers move.
 
     Args:
         rotation: [3, 3] from the hand's frame; `wrist` [3] its place.
         other: [n, 3] spheres that do not move, and their radii [n].
     """
+
+    def touches(angles: Array, finger: int) -> bool:
+        joints = pose_hand(angles, np.zeros(2), right, build, rest_skeleton()).moved(rotation, wrist).joints
+        mine = of_finger(finger)
+        gaps = cdist(spheres(joints)[mine], other) - radii(build)[mine][:, None] - other_radii
+        return bool((gaps < 0).any())
+
+    return touches
+
+
+def open_fingers(angles: Array, touches: Touches) -> Array:
+    """A shape [21] whose fingers are opened until they are clear of the other hand, as far as they can be."""
     opened = angles.copy()
     for i in range(len(FINGERS)):
         flexions = range(finger_angles(i).start, finger_angles(i).stop)
         joints = [k for k in flexions if not ANGLES[k].endswith(("abduction", "radial", "palmar", "roll"))]
-        while _touches(opened, i, right, build, rotation, wrist, other, other_radii):
+        while touches(opened, i):
             before = opened[joints]
             opened[joints] = np.maximum(before - STEP, LIMITS[joints, 0])
             if (opened[joints] == before).all():
@@ -113,26 +118,17 @@ def open_fingers(
     return opened
 
 
-def close_fingers(
-    angles: Array, right: bool, build: Build, rotation: Array, wrist: Array, other: Array, other_radii: Array
-) -> Array:
-    """A shape [21] whose four fingers are closed, joint by joint, until they touch the other hand.
-
-    Args:
-        rotation: [3, 3] from the hand's frame; `wrist` [3] its place.
-        other: [n, 3] spheres that do not move, and their radii [n].
-    """
+def close_fingers(angles: Array, touches: Touches) -> Array:
+    """A shape [21] whose four fingers are closed, joint by joint, until they touch the other hand."""
     closed = angles.copy()
     for i in range(1, len(FINGERS)):
         where = finger_angles(i)
         for joint, most in ((where.start, 60.0), (where.start + 2, 80.0), (where.start + 3, 50.0)):
             limit = min(most, LIMITS[joint, 1])
             before = closed[joint]
-            while closed[joint] + STEP <= limit and not _touches(
-                closed, i, right, build, rotation, wrist, other, other_radii
-            ):
+            while closed[joint] + STEP <= limit and not touches(closed, i):
                 before = closed[joint]
                 closed[joint] += STEP
-            if _touches(closed, i, right, build, rotation, wrist, other, other_radii):
+            if touches(closed, i):
                 closed[joint] = before
     return closed

@@ -89,6 +89,12 @@ def _within(seconds: float, start: float, end: float, ease: float) -> float:
     return float(ramp(start - ease, start, seconds) * (1 - ramp(end, end + ease, seconds)))
 
 
+def _part(poses: Sequence[list[Array]], along: Array, apart: float) -> None:
+    """Move two hands apart, each half the way; in place."""
+    for sign, pose in zip((-1, 1), poses, strict=True):
+        pose[0] = pose[0] + sign * along * apart / 2
+
+
 @dataclass(frozen=True, eq=False)
 class Performance:
     """Who does what when."""
@@ -163,9 +169,7 @@ class Performance:
         return timed + motion.idle(rng, free, after, moving)
 
     def _at(self, t: int, hands: list[HandOf], seconds: float) -> list[ArmPose]:
-        poses = [[path.wrist[t], path.rotation[t], path.angles[t]] for _, _, path in hands]
-        for hand, pose in zip(hands, poses, strict=True):
-            pose[1] = self._within_reach(hand, pose)
+        poses = self._poses(hands, t)
         self._touch(hands, poses, seconds)
         arms = []
         for hand, (wrist, rotation, angles) in zip(hands, poses, strict=True):
@@ -177,6 +181,13 @@ class Performance:
             posed = pose_hand(angles, bend, right, build, rest_skeleton()).moved(rotation, wrist)
             arms.append(ArmPose(p, right, angles, bend, rotation, wrist, joint, elbow, posed.landmarks))
         return arms
+
+    def _poses(self, hands: Sequence[HandOf], t: int) -> list[list[Array]]:
+        """[wrist, rotation, angles] of each hand at a time of its path, as its arm allows."""
+        poses = [[path.wrist[t], path.rotation[t], path.angles[t]] for _, _, path in hands]
+        for hand, pose in zip(hands, poses, strict=True):
+            pose[1] = self._within_reach(hand, pose)
+        return poses
 
     def _elbow(self, hand: HandOf, wrist: Array, rotation: Array) -> tuple[Array, Array]:
         """(shoulder, elbow) [3] of a hand's arm."""
@@ -204,22 +215,20 @@ class Performance:
     def _push(self, hand_a: HandOf, a: list[Array], hand_b: HandOf, b: list[Array], seconds: float) -> None:
         act = next((act for act in self.acts if act.gesture.grip and act.start <= seconds < act.end), None)
         if act is None or act.gesture.grip is None or not (hand_a[1] and hand_b[1]):
-            along, apart = self._separation((hand_a, hand_b), (a, b), slice(None))
-            a[0], b[0] = a[0] - along * apart / 2, b[0] + along * apart / 2
+            _part((a, b), *self._separation((hand_a, hand_b), (a, b), slice(None)))
             return
         start, end = (act.start + (act.end - act.start) * share for share in act.gesture.grip)
         # First fingers are held so that palms can meet, and hands as they will grip; then fingers close.
         ready = _within(seconds, start - GRIP_SECONDS, end + GRIP_SECONDS, READY_SECONDS)
         closed = _within(seconds, start, end, GRIP_SECONDS)
-        along, free = self._separation((hand_a, hand_b), (a, b), slice(None))
+        _, free = self._separation((hand_a, hand_b), (a, b), slice(None))
         for hand, pose in ((hand_a, a), (hand_b, b)):
             grip = self._grips[act.start][hand[0]]
             pose[1] = Slerp([0, 1], Rotation.from_matrix(np.stack([pose[1], grip.rotation])))(ready).as_matrix()
             pose[2] = pose[2] + (grip.open - pose[2]) * ready
             pose[2] = pose[2] + (grip.closed - pose[2]) * closed
         along, palms = self._separation((hand_a, hand_b), (a, b), contact.of_palm())
-        apart = free + (palms - free) * ready
-        a[0], b[0] = a[0] - along * apart / 2, b[0] + along * apart / 2
+        _part((a, b), along, free + (palms - free) * ready)
 
     @cached_property
     def _grips(self) -> dict[float, list[Grip]]:
@@ -230,17 +239,14 @@ class Performance:
                 continue
             middle = act.start + (act.end - act.start) * sum(act.gesture.grip) / 2
             hands = [(p, right, path) for (p, right), path in self._paths(np.array([middle])).items() if right]
-            poses = [[path.wrist[0], path.rotation[0], path.angles[0]] for _, _, path in hands]
-            for hand, pose in zip(hands, poses, strict=True):
-                pose[1] = self._within_reach(hand, pose)
-            along, apart = self._separation(hands, poses, contact.of_palm())
-            for sign, pose in zip((-1, 1), poses, strict=True):
-                pose[0] = pose[0] + sign * along * apart / 2
+            poses = self._poses(hands, 0)
+            _part(poses, *self._separation(hands, poses, contact.of_palm()))
             shapes: list[list[Array]] = [[], []]
             for move in (contact.open_fingers, contact.close_fingers):
                 for p, pose in enumerate(poses):
                     other = self._spheres(hands[1 - p], poses[1 - p])
-                    pose[2] = move(pose[2], True, self.people[p].build, pose[1], pose[0], *other)
+                    touches = contact.finger_test(True, self.people[p].build, pose[1], pose[0], *other)
+                    pose[2] = move(pose[2], touches)
                     shapes[p].append(pose[2])
             grips[act.start] = [Grip(pose[1], *each) for pose, each in zip(poses, shapes, strict=True)]
         return grips
@@ -265,10 +271,7 @@ class Performance:
         times = np.arange(act.start, act.end, 1 / 200)
         paths = [(p, right, path) for (p, right), path in self._paths(times).items() if right]
         for t, seconds in enumerate(times):
-            poses = [[path.wrist[t], path.rotation[t], path.angles[t]] for _, _, path in paths]
-            for hand, pose in zip(paths, poses, strict=True):
-                pose[1] = self._within_reach(hand, pose)
-            if self._separation(paths, poses, slice(None))[1] > 0:
+            if self._separation(paths, self._poses(paths, t), slice(None))[1] > 0:
                 return float(seconds)
         return act.end
 
