@@ -27,10 +27,11 @@ def _row(video: bytes) -> Picture:
     cells = {}
     with av.open(io.BytesIO(video), "r") as file:
         last = file.streams.video[0].frames - 1
-        chosen = set(np.linspace(0, last, COLUMNS + 2).round().astype(int)[1:-1].tolist())
+        chosen = np.linspace(0, last, COLUMNS + 2).round().astype(int)[1:-1].tolist()
         for number, frame in enumerate(file.decode(video=0)):
             if number in chosen:
                 height = round(frame.height * CELL_WIDTH / frame.width)
                 picture = frame.to_ndarray(format="rgb24")
                 cells[number] = cv2.resize(picture, (CELL_WIDTH, height), interpolation=cv2.INTER_AREA)
-    return np.concatenate([cells[number] for number in sorted(cells)], axis=1)
+    # Of a short clip some twice: all rows are of one width.
+    return np.concatenate([cells[number] for number in chosen], axis=1)
